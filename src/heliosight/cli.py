@@ -1,0 +1,1 @@
+"""Arguments only; every heavy import happens inside a command."""

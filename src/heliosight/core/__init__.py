@@ -1,0 +1,1 @@
+"""The nouns every room shares: variables, shapes, time, batches, specifications, records, ports."""

@@ -1,0 +1,116 @@
+"""Files that are whole or absent: written beside their place, flushed, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heliosight.core.errors import RecordError
+
+MANIFEST = "manifest.json"
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Hex digest of a JSON-able value, independent of key order."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """UTF-8 text, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Sorted, indented JSON; a value JSON has no word for (NaN, infinity) is refused."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Arrays without pickle, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
+    write_bytes(path, buffer.getvalue())
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Arrays of an npz; object arrays (which would need pickle) are refused."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+@contextmanager
+def folder_in_making(folder: Path) -> Iterator[Path]:
+    """A sibling folder to fill; sealed and moved to `folder` when the block ends well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    making.chmod(0o755)
+    try:
+        yield making
+        seal(making)
+        if folder.exists():
+            shutil.rmtree(folder)
+        making.replace(folder)
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
+
+
+def seal(folder: Path) -> None:
+    """Write the manifest, last: name, size and hash of every file."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    files = {
+        p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": sha256(p)}
+        for p in paths
+    }
+    write_json(folder / MANIFEST, {"files": files})
+
+
+def is_sealed(folder: Path) -> bool:
+    """True when the folder has a manifest, hence was finished."""
+    return (folder / MANIFEST).is_file()
+
+
+def verify(folder: Path, hashes: bool = True) -> None:
+    """Raise `RecordError` when a file of a sealed folder is missing or altered."""
+    where, again = str(folder), "Make it again; nothing half-written is read."
+    if not is_sealed(folder):
+        raise RecordError("a finished folder has a manifest", "none", again, where)
+    listed = json.loads((folder / MANIFEST).read_text())["files"]
+    for name, facts in listed.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != facts["bytes"]:
+            raise RecordError("every listed file is present and whole", name, again, where)
+        if hashes and sha256(path) != facts["sha256"]:
+            raise RecordError("a file has the hash its manifest gives", name, again, where)

@@ -1,0 +1,77 @@
+"""The vocabulary readers translate into: every variable with its unit and valid range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from heliosight.core.clock import HOUR
+from heliosight.core.errors import DataError
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A physical quantity.
+
+    Attributes
+    ----------
+    name : the key used in configs and arrays.
+    units : CF/UDUNITS text.
+    long_name : what a plot's axis says.
+    low, high : inclusive valid range in `units`; a value outside is flagged, never clipped.
+    """
+
+    name: str
+    units: str
+    long_name: str
+    low: float
+    high: float
+
+    @property
+    def label(self) -> str:
+        """Axis label with the unit."""
+        return f"{self.long_name} [{self.units}]" if self.units != "1" else self.long_name
+
+
+_ALL = (
+    Variable("b_total", "nT", "IMF magnitude |<B>|", 0.0, 150.0),
+    Variable("b_scalar", "nT", "mean IMF magnitude <|B|>", 0.0, 150.0),
+    Variable("bx_gse", "nT", "IMF Bx (GSE)", -150.0, 150.0),
+    Variable("by_gse", "nT", "IMF By (GSE)", -150.0, 150.0),
+    Variable("bz_gse", "nT", "IMF Bz (GSE)", -150.0, 150.0),
+    Variable("by_gsm", "nT", "IMF By (GSM)", -150.0, 150.0),
+    Variable("bz_gsm", "nT", "IMF Bz (GSM)", -150.0, 150.0),
+    Variable("speed", "km s-1", "solar wind speed", 150.0, 3000.0),
+    Variable("density", "cm-3", "proton density", 0.0, 200.0),
+    Variable("temperature", "K", "proton temperature", 0.0, 1.0e7),
+    Variable("pressure", "nPa", "flow pressure", 0.0, 150.0),
+    Variable("kp", "1", "Kp", 0.0, 9.0),
+    Variable("ap", "1", "ap (2 nT)", 0.0, 400.0),
+    Variable("ap_daily", "1", "daily Ap (2 nT)", 0.0, 400.0),
+    Variable("dst", "nT", "Dst", -2000.0, 500.0),
+    Variable("ae", "nT", "AE", 0.0, 10000.0),
+    Variable("al", "nT", "AL", -10000.0, 2000.0),
+    Variable("au", "nT", "AU", -2000.0, 10000.0),
+    Variable("pc_n", "mV m-1", "PC(N)", -100.0, 100.0),
+    Variable("f107", "1e-22 W m-2 Hz-1", "F10.7", 40.0, 1000.0),
+    Variable("sunspot_number", "1", "international sunspot number", 0.0, 998.0),
+    Variable("ch_area", "1", "central-meridian coronal-hole area fraction", 0.0, 1.0),
+    Variable("disk_median", "1", "disc median of AIA 193 [DN]", 0.0, 20000.0),
+    Variable("aia_193", "1", "AIA 193 grey level", 0.0, 255.0),
+    Variable("aia_211", "1", "AIA 211 grey level", 0.0, 255.0),
+    Variable("hmi_magnetogram", "1", "HMI magnetogram grey level", 0.0, 255.0),
+)
+VARIABLES = {variable.name: variable for variable in _ALL}
+IMAGE_CHANNELS = ("aia_193", "aia_211", "hmi_magnetogram")
+
+# Time after the END of the interval at which a value can be known, per table [s].
+LATENCY = {"solar_wind": 0, "geomagnetic": 0, "coronal_holes": 0, "images": 0}
+STEP = 3 * HOUR
+
+
+def variable(name: str) -> Variable:
+    """The variable of that name; an unknown name raises `DataError` with the known ones."""
+    if name not in VARIABLES:
+        raise DataError(
+            "a variable must be in the vocabulary", repr(name), f"Known: {', '.join(VARIABLES)}."
+        )
+    return VARIABLES[name]

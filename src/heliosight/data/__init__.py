@@ -1,0 +1,1 @@
+"""One reader per archive, the continuous store, windows by index, splits."""

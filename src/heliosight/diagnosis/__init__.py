@@ -1,0 +1,1 @@
+"""Checks, their statistics, the verdict."""

@@ -1,0 +1,1 @@
+"""References, metrics, block bootstrap, the scorecard."""

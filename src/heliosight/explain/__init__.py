@@ -1,0 +1,1 @@
+"""What the model saw: signed attributions that carry their own checks."""

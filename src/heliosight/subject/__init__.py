@@ -1,0 +1,1 @@
+"""The model under examination: wrapped, captured per call, left as found."""

@@ -1,0 +1,1 @@
+"""A simulated Sun whose causes are known, and the oracle that knows them."""

@@ -1,0 +1,1 @@
+"""Losses, schedules, augmentation, checkpoints and one readable loop."""
