@@ -55,5 +55,5 @@ class WindowSource(Protocol):
         ...
 
     def batch(self, issue_times: np.ndarray, image_shift: np.ndarray | None = None) -> Batch:
-        """Windows of `(B,)` UTC seconds; `image_shift` `(B,)` whole frames into the past, at least 0."""
+        """Windows of `(B,)` UTC seconds; `image_shift` `(B,)` frames further into the past."""
         ...

@@ -1,4 +1,4 @@
-"""Values on one time axis with flags: what readers and the simulated Sun give, what a store holds."""
+"""Values on one time axis with flags: what readers and the Sun give and a store holds."""
 
 from __future__ import annotations
 
