@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from heliosight.core.clock import to_text
 from heliosight.core.errors import SpecError
@@ -28,7 +29,7 @@ class Fold:
 
     def __post_init__(self) -> None:
         edges = (*self.train, *self.validation, *self.test)
-        if any(b < a for a, b in zip(edges, edges[1:], strict=False)):
+        if any(b < a for a, b in pairwise(edges)):
             raise SpecError(
                 "train, validation and test follow each other in time",
                 ", ".join(to_text(e) for e in edges),
