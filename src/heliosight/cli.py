@@ -1,1 +1,176 @@
 """Arguments only; every heavy import happens inside a command."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+STAGES = {
+    "demo": "simulate a small Sun, train, score, diagnose, explain, report",
+    "data": "build the store (`data`), look at it (`data inspect`), check the Sun (`data sun --check`)",
+    "train": "train the forecaster on each walk-forward fold",
+    "evaluate": "score forecasts and references on identical rows",
+    "diagnose": "find out whether every input and the time axis are really used",
+    "explain": "attribute a forecast to frames, channels, pixels and solar-wind steps",
+    "report": "write one self-contained HTML report",
+    "config": "`config show` prints a resolved config, `config validate` checks it",
+}
+VERBS = {"data": ("inspect", "sun"), "config": ("show", "validate")}
+FLAGS = ("--json", "--check", "--force")
+DEFAULT_CONFIG = "demo"
+OK, FAULT, MISUSE = 0, 1, 2
+
+USAGE = """heliosight: forecast geomagnetic activity, and prove that the model uses its inputs.
+
+usage: heliosight STAGE [--config-dir DIR] [--config-name NAME] [key=value ...] [-m]
+
+stages
+{stages}
+
+options
+  --config-name NAME  a shipped config ({configs}) or one of yours; default {default}
+  --config-dir DIR    where your own YAML lies (./configs is found by itself)
+  key=value           change one key, for example seed=1 or training.epochs=3
+  -m                  a sweep: key=1,2,3 runs once per value
+  --json              print the stage's record on standard output
+  --force             make it again even if nothing changed
+
+exit codes: 0 fine, 1 a check found a fault, 2 usage, config or input error"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed, taken apart."""
+
+    stage: str
+    verb: str = ""
+    flags: tuple[str, ...] = ()
+    hydra: tuple[str, ...] = field(default_factory=tuple)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one stage; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help") or "--help" in words or "-h" in words:
+        sys.stdout.write(usage() + "\n")
+        return OK if words else MISUSE
+    if words[0] == "--version":
+        from heliosight import __version__
+
+        sys.stdout.write(f"heliosight {__version__}\n")
+        return OK
+    problem = _misuse(words[0])
+    if problem:
+        sys.stderr.write(problem + "\n")
+        return MISUSE
+    return _through_hydra(parse(words))
+
+
+def usage() -> str:
+    """The help text."""
+    stages = "\n".join(f"  {name:<10}{what}" for name, what in STAGES.items())
+    folder = Path(__file__).parent / "conf"
+    configs = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+    return USAGE.format(stages=stages, configs=configs, default=DEFAULT_CONFIG)
+
+
+def parse(words: Sequence[str]) -> Request:
+    """Split the words after `heliosight` into stage, verb, our flags and what Hydra reads."""
+    stage, rest = words[0], list(words[1:])
+    verb = rest.pop(0) if rest and rest[0] in VERBS.get(stage, ()) else ""
+    flags = tuple(word for word in rest if word in FLAGS)
+    hydra = tuple(word for word in rest if word not in FLAGS)
+    if not any(word.startswith("--config-dir") or word == "-cd" for word in hydra):
+        own = Path("configs")
+        hydra += ("--config-dir", str(own.resolve())) if own.is_dir() else ()
+    return Request(stage, verb, flags, hydra)
+
+
+def _misuse(stage: str) -> str:
+    if stage in STAGES:
+        return ""
+    close = difflib.get_close_matches(stage, STAGES, n=1, cutoff=0.0)
+    return f"a stage must exist. Found: {stage!r}. Nearest: {close[0]!r}. See heliosight --help."
+
+
+def _through_hydra(request: Request) -> int:
+    """Let Hydra compose the config, then hand plain mappings to the stage."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    codes = []
+
+    @hydra.main(version_base=None, config_path="pkg://heliosight.conf", config_name=DEFAULT_CONFIG)
+    def job(composed: Any) -> None:
+        from heliosight.workflows.entry import run
+
+        plain = OmegaConf.to_container(composed, resolve=True)
+        now = HydraConfig.get()
+        sweep = now.job.override_dirname if now.mode == RunMode.MULTIRUN else ""
+        codes.append(run(request.stage, request.verb, request.flags, plain, sweep, _typed(request)))
+
+    before = sys.argv
+    sys.argv = [before[0], *_quiet_hydra(), *request.hydra]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # lets its exceptions reach the lines below
+    try:
+        job()
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.stderr.write(_explain(error) + "\n")
+        return MISUSE
+    except SystemExit as leave:
+        return MISUSE if leave.code else OK
+    finally:
+        sys.argv = before
+    return max(codes, default=OK)
+
+
+def _typed(request: Request) -> str:
+    words = ("heliosight", request.stage, request.verb, *request.flags, *request.hydra)
+    return " ".join(word for word in words if word)
+
+
+def _quiet_hydra() -> tuple[str, ...]:
+    """Hydra writes no folders and no logs of its own; runs belong to their run directory."""
+    return (
+        "hydra.output_subdir=null",
+        "hydra.run.dir=.",
+        "hydra.sweep.dir=runs",
+        "hydra.sweep.subdir=.",
+        "hydra/job_logging=none",
+        "hydra/hydra_logging=none",
+    )
+
+
+def _explain(error: Exception) -> str:
+    """A composition error with the nearest valid key or config."""
+    text = str(error).strip()
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        return _unknown_key(unknown.group(1))
+    missing = re.search(r"Cannot find primary config '([^']+)'", text)
+    if missing:
+        known = [p.stem for p in (Path(__file__).parent / "conf").glob("*.yaml")]
+        close = difflib.get_close_matches(missing.group(1), known, n=1, cutoff=0.0)
+        return (
+            f"a config must exist. Found: {missing.group(1)!r}. Nearest shipped: {close[0]!r}. "
+            "Give --config-dir for your own."
+        )
+    return f"a config must compose. Found: {text}"
+
+
+def _unknown_key(key: str) -> str:
+    from heliosight.workflows.config import known_keys
+
+    close = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.0)
+    nearest = f" Nearest valid key: {close[0]!r}." if close else ""
+    return f"{key}: a config key must exist.{nearest} See heliosight config show."

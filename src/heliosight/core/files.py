@@ -107,10 +107,21 @@ def verify(folder: Path, hashes: bool = True) -> None:
     where, again = str(folder), "Make it again; nothing half-written is read."
     if not is_sealed(folder):
         raise RecordError("a finished folder has a manifest", "none", again, where)
-    listed = json.loads((folder / MANIFEST).read_text())["files"]
-    for name, facts in listed.items():
+    for name, facts in _listed(folder).items():
         path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise RecordError("a manifest names files of its own folder", name, again, where)
         if not path.is_file() or path.stat().st_size != facts["bytes"]:
             raise RecordError("every listed file is present and whole", name, again, where)
         if hashes and sha256(path) != facts["sha256"]:
             raise RecordError("a file has the hash its manifest gives", name, again, where)
+
+
+def _listed(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        files = json.loads((folder / MANIFEST).read_text())["files"]
+        return {
+            str(name): {k: facts[k] for k in ("bytes", "sha256")} for name, facts in files.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordError("a manifest is readable", repr(error), where=str(folder)) from error

@@ -1,0 +1,46 @@
+# Two commands for a fresh machine: `make demo` and `make test`. The rest is for the bench.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test lint types arch unit real benchmarks clean
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch==2.13.0
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.ready
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.ready  ## simulate a Sun, train, score, diagnose, explain, report
+	$(BIN)/heliosight demo
+
+test: lint types arch unit  ## everything CI runs
+
+lint: $(VENV)/.dev-ready  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev-ready  ## mypy
+	$(BIN)/mypy
+
+arch: $(VENV)/.dev-ready  ## the import contract
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.dev-ready  ## pytest on both cores
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --durations 8
+
+real: $(VENV)/.ready  ## the table of references on real observations (HELIOSIGHT_DATA)
+	$(BIN)/heliosight evaluate --config-name real
+
+benchmarks: $(VENV)/.dev-ready  ## measured ratios, each in one interleaved run
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:  ## remove runs and caches, keep the environment
+	rm -rf runs outputs multirun .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
