@@ -1,0 +1,164 @@
+"""The ConvLSTM: gates that are convolutions, a state `(h, c)` carried from frame to frame.
+
+Source: Shi et al. 2015 (NeurIPS 28), eq. 3; chrono initialisation: Tallec & Ollivier 2018 (ICLR),
+section 2.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from heliosight.core.errors import SpecError
+
+State = tuple[Tensor, Tensor]
+ForgetBias = Literal["chrono", "one", "zero"]
+
+
+@dataclass(frozen=True)
+class ConvLSTMOutput:
+    """What a run over T frames leaves.
+
+    Attributes
+    ----------
+    hidden : `(B, T, F, H, W)` hidden state of the last layer after every frame.
+    state : `(h, c)` of every layer after the last frame, each `(B, F, H, W)`.
+    trace : the same after every frame, T long; empty unless it was asked for.
+    """
+
+    hidden: Tensor
+    state: tuple[State, ...]
+    trace: tuple[tuple[State, ...], ...] = ()
+
+
+class ConvLSTMCell(nn.Module):
+    """One step of eq. 3; called once a frame as `cell(x, (h, c)) -> (h, c)`.
+
+    Gates in the order input, forget, candidate, output, from one convolution over [x, h].
+
+    Parameters
+    ----------
+    channels, hidden : channels of x and of h.
+    kernel : odd side of the convolution; the map keeps its size.
+    peephole_size : (H, W) when the gates also see c, element by element; else None.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        kernel: int = 3,
+        peephole_size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels, self.hidden = channels, hidden
+        self.gates = nn.Conv2d(channels + hidden, 4 * hidden, kernel, padding=kernel // 2)
+        self.peepholes: nn.Parameter | None = None
+        if peephole_size is not None:
+            self.peepholes = nn.Parameter(torch.zeros(3, hidden, *peephole_size))
+
+    def forward(self, x: Tensor, state: State) -> State:
+        """The next `(h, c)`, `(B, F, H, W)` each, from x `(B, C, H, W)` and the last."""
+        h, c = state
+        i, f, g, o = self.gates(torch.cat([x, h], 1)).chunk(4, 1)
+        if self.peepholes is not None:
+            i, f = i + self.peepholes[0] * c, f + self.peepholes[1] * c
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        if self.peepholes is not None:
+            o = o + self.peepholes[2] * c
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+    def start(self, x: Tensor) -> State:
+        """The state before the first frame: zeros."""
+        zero = x.new_zeros(x.shape[0], self.hidden, *x.shape[-2:])
+        return zero, zero
+
+    @torch.no_grad()
+    def reset_forget_bias(self, kind: ForgetBias, memory: int) -> None:
+        """Set how long the cell remembers before it has learned anything.
+
+        `chrono` draws b_f = log u, u ~ U(1, memory - 1), and b_i = -b_f, so that the units' time
+        constants spread up to `memory` frames; `one` and `zero` are constants.
+        """
+        bias, n = self.gates.bias, self.hidden
+        bias[: 2 * n].zero_()
+        if kind == "chrono":
+            bias[n : 2 * n].uniform_(1.0, max(memory - 1.0, 1.0)).log_()
+            bias[:n] = -bias[n : 2 * n]
+        elif kind == "one":
+            bias[n : 2 * n] = 1.0
+
+
+class ConvLSTM(nn.Module):
+    """Layers of cells over frames; the state is carried and may come from an earlier run.
+
+    Parameters
+    ----------
+    channels, hidden, layers, kernel : sizes; every layer has `hidden` channels.
+    forget_bias, memory : see `ConvLSTMCell.reset_forget_bias`.
+    peephole_size : (H, W) for peepholes, else None.
+    checkpoint_frames : recompute this many frames at a time in backward, 0 for never.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        layers: int = 1,
+        kernel: int = 3,
+        forget_bias: ForgetBias = "chrono",
+        memory: int = 28,
+        peephole_size: tuple[int, int] | None = None,
+        checkpoint_frames: int = 0,
+    ) -> None:
+        super().__init__()
+        inputs = [channels] + [hidden] * (layers - 1)
+        self.cells = nn.ModuleList(ConvLSTMCell(n, hidden, kernel, peephole_size) for n in inputs)
+        self.checkpoint_frames = checkpoint_frames
+        for cell in self.cells:
+            cell.reset_forget_bias(forget_bias, memory)
+
+    def forward(
+        self, x: Tensor, state: tuple[State, ...] | None = None, trace: bool = False
+    ) -> ConvLSTMOutput:
+        """Run over x `(B, T, C, H, W)`, from zeros or from a saved `state` of every layer.
+
+        Raises
+        ------
+        SpecError : the state does not have one `(h, c)` a layer.
+        """
+        if state is None:
+            state = tuple(cell.start(x[:, 0]) for cell in self.cells)
+        if len(state) != len(self.cells):
+            raise SpecError(
+                "a saved state has one (h, c) a layer", f"{len(state)} for {len(self.cells)} layers"
+            )
+        hidden: list[Tensor] = []
+        kept: list[tuple[State, ...]] = []
+        for piece in x.split(self.checkpoint_frames or x.shape[1], 1):
+            states = self._piece(piece, state)
+            state = states[-1]
+            hidden += [s[-1][0] for s in states]
+            kept += states if trace else []
+        return ConvLSTMOutput(torch.stack(hidden, 1), state, tuple(kept))
+
+    def _piece(self, x: Tensor, state: tuple[State, ...]) -> list[tuple[State, ...]]:
+        if self.checkpoint_frames and torch.is_grad_enabled():
+            return list(checkpoint(self._run, x, state, use_reentrant=False))
+        return self._run(x, state)
+
+    def _run(self, x: Tensor, state: tuple[State, ...]) -> list[tuple[State, ...]]:
+        """States of every layer after every frame of a piece."""
+        states = []
+        for frame in x.unbind(1):
+            below, following = frame, []
+            for cell, before in zip(self.cells, state, strict=True):
+                following.append(cell(below, before))
+                below = following[-1][0]
+            state = tuple(following)
+            states.append(state)
+        return states

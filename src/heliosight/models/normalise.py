@@ -1,0 +1,58 @@
+"""Physical units in, numbers of order 1 to the encoders; the moments are the model's own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from heliosight.core.errors import SpecError
+from heliosight.core.spec import ModalitySpec
+from heliosight.core.tables import Moments
+
+
+class Normalise(nn.Module):
+    """(x - mean) / std per variable; an unobserved place becomes 0, the training mean.
+
+    Parameters
+    ----------
+    squash : apply asinh afterwards, so that a storm's values stay within a few units.
+
+    Raises
+    ------
+    SpecError : the moments are not one pair a variable, or a deviation is not positive.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, name: str, spec: ModalitySpec, moments: Moments, squash: bool) -> None:
+        super().__init__()
+        n = len(spec.variables)
+        if len(moments.mean) != n or len(moments.std) != n:
+            raise SpecError(
+                "moments are one mean and one deviation a variable",
+                f"{len(moments.mean)} and {len(moments.std)} for {n}",
+                where=f"moments.{name}",
+            )
+        if not all(s > 0 for s in moments.std):
+            raise SpecError(
+                "a standard deviation is positive",
+                str(moments.std),
+                "Leave out a variable that never changes.",
+                f"moments.{name}",
+            )
+        self.squash, self.images = squash, spec.kind == "images"
+        dtype = torch.get_default_dtype()
+        shape = (n, 1, 1) if self.images else (n,)
+        self.register_buffer("mean", torch.tensor(moments.mean, dtype=dtype).view(shape))
+        self.register_buffer("scale", torch.tensor(moments.std, dtype=dtype).view(shape))
+
+    def forward(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Images `(B, C, T, H, W)` uint8 or float with `(B, C, T)`; series `(B, S, V)` twice."""
+        if not self.images:
+            z = (x.to(self.mean.dtype) - self.mean) / self.scale
+            return (torch.asinh(z) if self.squash else z) * observed
+        # Frames first: encoders take them one at a time, so this is the order to lie in memory.
+        frames = x.transpose(1, 2).contiguous().to(self.mean.dtype)
+        z = (frames - self.mean) / self.scale * observed.transpose(1, 2)[..., None, None]
+        return z.transpose(1, 2)
