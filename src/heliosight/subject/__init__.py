@@ -1,1 +1,23 @@
-"""The model under examination: wrapped, captured per call, left as found."""
+"""The model under examination: wrapped, captured per call, left exactly as found."""
+
+from heliosight.subject.adapter import adapter
+from heliosight.subject.capture import Calls, capture_calls, change_inputs, change_outputs
+from heliosight.subject.checking import check_subject
+from heliosight.subject.examine import doubled, examine
+from heliosight.subject.loading import load_checkpoint, load_into
+from heliosight.subject.wrap import Subject, wrap
+
+__all__ = [
+    "Calls",
+    "Subject",
+    "adapter",
+    "capture_calls",
+    "change_inputs",
+    "change_outputs",
+    "check_subject",
+    "doubled",
+    "examine",
+    "load_checkpoint",
+    "load_into",
+    "wrap",
+]
