@@ -41,7 +41,7 @@ gaps = st.lists(st.floats(0.01, 1.5), min_size=6, max_size=6)
 def test_quantile_is_the_definition_and_inverts_the_cdf(gap, lowest, level):
     q = np.cumsum([lowest, *gap]).tolist()
     forecast = forecast_of(q)
-    y = forecast.quantile(torch.tensor([level]))[..., 0]
+    y = forecast.quantile(torch.tensor([level], dtype=torch.float64))[..., 0]
     assert float(y) == pytest.approx(slow_quantile(q, list(DEFAULT_LEVELS), level), abs=1e-6)
     assert float(forecast.cdf(y)) == pytest.approx(level, abs=1e-6)
 

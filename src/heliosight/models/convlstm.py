@@ -101,6 +101,9 @@ class ConvLSTM(nn.Module):
     channels, hidden, layers, kernel : sizes; every layer has `hidden` channels.
     forget_bias, memory : see `ConvLSTMCell.reset_forget_bias`.
     peephole_size : (H, W) for peepholes, else None.
+
+    Attributes
+    ----------
     checkpoint_frames : recompute this many frames at a time in backward, 0 for never.
     """
 
@@ -113,12 +116,11 @@ class ConvLSTM(nn.Module):
         forget_bias: ForgetBias = "chrono",
         memory: int = 28,
         peephole_size: tuple[int, int] | None = None,
-        checkpoint_frames: int = 0,
     ) -> None:
         super().__init__()
         inputs = [channels] + [hidden] * (layers - 1)
         self.cells = nn.ModuleList(ConvLSTMCell(n, hidden, kernel, peephole_size) for n in inputs)
-        self.checkpoint_frames = checkpoint_frames
+        self.checkpoint_frames = 0
         for cell in self.cells:
             cell.reset_forget_bias(forget_bias, memory)
 

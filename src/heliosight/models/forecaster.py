@@ -22,6 +22,7 @@ from heliosight.core.seeding import stream_seed
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.tables import Moments
 from heliosight.models.auxiliary import AuxiliaryConfig, AuxiliaryHead
+from heliosight.models.convlstm import ConvLSTM
 from heliosight.models.copula import correlated_draws
 from heliosight.models.fusion import (
     Branch,
@@ -165,20 +166,32 @@ class Forecaster(nn.Module):
         found |= {"fusion": self.fusion, "head": self.head}
         return found | {f"auxiliary.{name}": head for name, head in self.auxiliary.items()}
 
-    def modules_by_group(self) -> Mapping[str, nn.ModuleList]:
-        """Modules by the name a learning rate goes by; every parameter lies in exactly one group.
+    def modules_by_group(self) -> Mapping[str, list[tuple[str, nn.Parameter]]]:
+        """Named parameters by the name a learning rate goes by, each in exactly one group.
 
         Encoders go by their kind (`convlstm`, `transformer`, ...), then `fusion` (with the branch
-        norms), `head` and `auxiliary` (with the alignment projections).
+        norms), `head` and `auxiliary` (with the alignment projections). No group is empty.
         """
-        groups: dict[str, list[nn.Module]] = {}
+        groups: dict[str, list[tuple[str, nn.Parameter]]] = {}
+        for name, parameter in self.named_parameters():
+            groups.setdefault(self._group_of(name), []).append((name, parameter))
+        return groups
+
+    def _group_of(self, parameter: str) -> str:
+        place, member = parameter.split(".")[:2]
+        if place == "encoders":
+            return _encoder_config(self.config, member, self._spec.modalities[member]).type
+        return {"branch_norms": "fusion", "projections": "auxiliary"}.get(place, place)
+
+    def set_activation_checkpointing(self, on: bool) -> None:
+        """Recompute ConvLSTM frames in backward instead of keeping them, sqrt(T) at a time.
+
+        Memory then grows with sqrt(T); cells are called once more a frame in backward.
+        """
         for name, encoder in self.encoders.items():
-            kind = _encoder_config(self.config, name, self._spec.modalities[name]).type
-            groups.setdefault(kind, []).append(encoder)
-        groups["fusion"] = [self.branch_norms, self.fusion]
-        groups["head"] = [self.head]
-        groups["auxiliary"] = [self.auxiliary, self.projections]
-        return {name: nn.ModuleList(modules) for name, modules in groups.items()}
+            steps = self._spec.modalities[name].steps
+            if isinstance(getattr(encoder, "backbone", None), ConvLSTM):
+                encoder.backbone.checkpoint_frames = round(steps**0.5) if on else 0
 
     def forward(self, batch: Batch) -> ModelOutput:
         """The forecast, auxiliary forecasts, and features for inspection.

@@ -31,7 +31,6 @@ class ConvLSTMConfig:
     grid : a frame's token keeps this many rows and columns of the map (at most; the greatest
         common divisor with the map's side is used), so that place is not averaged away.
     pooling : `last`, `mean`, `attention` (learned query) or `self_attention` over frames.
-    checkpoint_frames : recompute this many frames at a time in backward, 0 for never.
     """
 
     type: Literal["convlstm"] = "convlstm"
@@ -50,7 +49,6 @@ class ConvLSTMConfig:
     pooling: PoolingKind = "attention"
     heads: int = 4
     dropout: float = 0.0
-    checkpoint_frames: int = 0
 
     def __post_init__(self) -> None:
         positive(self, "features", "hidden", "layers", "stem_channels", "grid", "heads")
@@ -58,13 +56,10 @@ class ConvLSTMConfig:
         fraction(self, "dropout")
         divides(self, "heads", "features")
         _check_patch(self.stem, self.patch, self.type)
-        for key in ("memory", "checkpoint_frames"):
-            if getattr(self, key) < 0:
-                raise ConfigError(
-                    "a number of frames is not negative",
-                    str(getattr(self, key)),
-                    where=f"convlstm.{key}",
-                )
+        if self.memory < 0:
+            raise ConfigError(
+                "a number of frames is not negative", str(self.memory), where="convlstm.memory"
+            )
 
 
 @dataclass(frozen=True)
@@ -217,5 +212,4 @@ def _backbone(config: ImageConfig, spec: ModalitySpec, stem: Stem) -> nn.Module:
         config.forget_bias,
         config.memory or spec.steps,
         (stem.size, stem.size) if config.peepholes else None,
-        config.checkpoint_frames,
     )
