@@ -273,9 +273,12 @@ def save(
     return record_hash(folder)
 
 
-def load(folder: Path, cls: type[R]) -> R:
-    """The record of a sealed folder; a wrong schema, version or hash raises `RecordError`."""
-    verify(folder)
+def load(folder: Path, cls: type[R], hashes: bool = True) -> R:
+    """The record of a sealed folder; a wrong schema, version or hash raises `RecordError`.
+
+    Without `hashes` only names and sizes are compared, for folders with gigabytes beside it.
+    """
+    verify(folder, hashes)
     try:
         content = json.loads((folder / RECORD).read_text())
         schema, version, body = content["schema"], content["version"], content["record"]
