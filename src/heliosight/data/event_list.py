@@ -1,0 +1,108 @@
+"""Published event lists in CSV: issue times with labels."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from heliosight.core.clock import to_seconds
+from heliosight.core.errors import DataError
+from heliosight.data.assemble import check_rising, read_text
+
+
+@final
+@dataclass(frozen=True)
+class EventList:
+    """Issue times with their published labels.
+
+    Attributes
+    ----------
+    times : `(E,)` int64 issue times, ascending.
+    storm : `(E, D)` bool, D is 1 (whole 72 h) or 3 (per day); the study's label is ap >= 48.
+    split : the published `train` or `test` of each, empty texts where the list has none.
+    max_ap : `(E, D)` largest ap, NaN where the list does not give it.
+    """
+
+    times: np.ndarray
+    storm: np.ndarray
+    split: tuple[str, ...]
+    max_ap: np.ndarray
+
+
+_TIME_HEADER = ["time", "class", "split"]
+_DAYS = (1, 2, 3)
+_DAY_HEADER = [
+    "file_name",
+    *(f"max_day_{day}" for day in _DAYS),
+    *(f"class_day_{day}" for day in _DAYS),
+]
+_POSITIVE = {
+    "positive": True,
+    "negative": False,
+    "1": True,
+    "0": False,
+    "true": True,
+    "false": False,
+}
+
+
+def read_event_list(path: Path | str) -> EventList:
+    """A CSV event list, `time,class,split` or `file_name,max_day_1..3,class_day_1..3`.
+
+    Raises
+    ------
+    DataError : another header, an unreadable line, duplicated or backward times.
+    """
+    path = Path(path)
+    rows = list(csv.reader(read_text(path, "an event list").splitlines()))
+    header = [cell.strip() for cell in rows[0]]
+    if header not in (_TIME_HEADER, _DAY_HEADER):
+        raise DataError(
+            f"the header is {','.join(_TIME_HEADER)} or {','.join(_DAY_HEADER)}",
+            ",".join(header),
+            "Check that the file is what its name says.",
+            str(path),
+        )
+    parse = _time_row if header == _TIME_HEADER else _day_row
+    parsed = []
+    for number, row in enumerate(rows[1:], 2):
+        try:
+            parsed.append(parse(row))
+        except (ValueError, KeyError) as error:
+            raise DataError(
+                f"a line is {','.join(header)}",
+                f"{','.join(row)!r} at line {number}",
+                "The file is truncated or edited: fetch it again.",
+                str(path),
+            ) from error
+    times = np.array([row[0] for row in parsed], dtype=np.int64)
+    check_rising(times, lambda i: f"line {i + 2}", str(path))
+    return EventList(
+        times,
+        np.array([row[1] for row in parsed], dtype=bool),
+        tuple(row[2] for row in parsed),
+        np.array([row[3] for row in parsed], dtype=np.float64),
+    )
+
+
+_Row = tuple[int, list[bool], str, list[float]]
+
+
+def _time_row(row: list[str]) -> _Row:
+    time, label, split = row
+    return to_seconds(time), [_POSITIVE[label.strip().lower()]], split, [np.nan]
+
+
+def _day_row(row: list[str]) -> _Row:
+    name, *cells = row
+    found = re.fullmatch(r"(\d{4})(\d{2})(\d{2})(\d{2})(\.h5)?", Path(name).name)
+    if not found or len(cells) != 6:
+        raise ValueError(name)
+    year, month, day, hour = found.groups()[:4]
+    storm = [_POSITIVE[cell.strip().lower().removesuffix(".0")] for cell in cells[3:]]
+    return to_seconds(f"{year}-{month}-{day}T{hour}:00"), storm, "", [float(c) for c in cells[:3]]
