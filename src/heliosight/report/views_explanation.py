@@ -1,0 +1,137 @@
+"""Explanations prepared for the page: film strips, signed overlays, profiles, failed checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+from markupsafe import Markup
+
+from heliosight.core.records import Explanation, SelfCheck
+from heliosight.core.spec import ModalitySpec
+from heliosight.report import chart_attribution as charts
+from heliosight.report.colours import common_scale
+from heliosight.report.images import grey_strips, overlay_strips
+from heliosight.report.inputs import ReportInputs
+from heliosight.report.wording import Words
+
+NOT_SERIES = {"images", "frames"}
+
+
+@final
+@dataclass
+class Sprites:
+    """Film strips by CSS name, each held once however many explanations show it."""
+
+    uris: dict[str, str] = field(default_factory=dict)
+
+    def add(self, uri: str) -> str:
+        """The CSS name of a strip."""
+        for name, known in self.uris.items():
+            if known == uri:
+                return name
+        name = f"--strip-{len(self.uris)}"
+        self.uris[name] = uri
+        return name
+
+
+@final
+@dataclass(frozen=True)
+class ChannelView:
+    """One channel's film: names of its picture strip and of its overlay strip, if it has them."""
+
+    name: str
+    picture: str
+    overlay: str
+    own_map: bool
+
+
+@final
+@dataclass(frozen=True)
+class ExplanationView:
+    """One explanation as the template shows it."""
+
+    record: Explanation
+    channels: tuple[ChannelView, ...]
+    hours: tuple[float, ...]
+    failed: tuple[SelfCheck, ...]
+    scale: float
+    beyond: float
+    bar: Markup | None
+    profile: Markup | None
+    series: tuple[tuple[str, Markup], ...]
+    sums: tuple[tuple[str, float], ...]
+
+
+def explanation_views(
+    inputs: ReportInputs, sprites: Sprites, words: Words, stamp: str
+) -> list[ExplanationView]:
+    """One view per explanation, in the order given."""
+    modalities = inputs.spec.modalities if inputs.spec else {}
+    return [_view(e, a, modalities, sprites, words, stamp) for e, a in inputs.explanations]
+
+
+def _view(
+    record: Explanation, arrays: Mapping[str, np.ndarray],
+    modalities: Mapping[str, ModalitySpec], sprites: Sprites, words: Words, stamp: str,
+) -> ExplanationView:  # fmt: skip
+    maps = charts.as_channels(arrays["images"]) if "images" in arrays else None
+    scale = common_scale(maps) if maps is not None else 0.0
+    beyond = float(np.mean(np.abs(maps) > scale)) if maps is not None and scale else 0.0
+    series = _series(arrays, modalities)
+    span = charts.time_span(record, [(len(a), modalities.get(k)) for k, a in series.items()])
+    return ExplanationView(
+        record,
+        _channels(record, arrays, maps, scale, sprites),
+        tuple(charts.hours_before(record).tolist()),
+        tuple(check for check in record.checks if not check.passed),
+        scale,
+        beyond,
+        charts.colour_bar(scale, record.units, words) if maps is not None else None,
+        charts.profile_chart(record, arrays, span, words, stamp),
+        tuple(
+            (k, charts.series_chart(k, a, modalities.get(k), record, span, words, stamp))
+            for k, a in series.items()
+        ),
+        tuple(charts.channel_sums(record, arrays["images"])) if maps is not None else (),
+    )
+
+
+def _series(
+    arrays: Mapping[str, np.ndarray], modalities: Mapping[str, ModalitySpec]
+) -> dict[str, np.ndarray]:
+    """Attributions `(S, V)` by series modality; without a specification, every such array."""
+    known = {name for name, spec in modalities.items() if spec.kind == "series"}
+    names = [k for k in arrays if k in known] if modalities else list(arrays)
+    return {
+        k: np.asarray(arrays[k], dtype=np.float64)
+        for k in names
+        if k not in NOT_SERIES and arrays[k].ndim == 2
+    }
+
+
+def _channels(
+    record: Explanation, arrays: Mapping[str, np.ndarray], maps: np.ndarray | None, scale: float,
+    sprites: Sprites,
+) -> tuple[ChannelView, ...]:  # fmt: skip
+    pictures = _pictures(arrays, sprites)
+    overlays = [sprites.add(u) for u in overlay_strips(maps, scale)] if maps is not None else []
+    shared = len(overlays) == 1 and len(record.channels) > 1
+    overlays = overlays * len(record.channels) if shared else overlays
+    return tuple(
+        ChannelView(name, _at(pictures, c), _at(overlays, c), not shared)
+        for c, name in enumerate(record.channels)
+    )
+
+
+def _pictures(arrays: Mapping[str, np.ndarray], sprites: Sprites) -> list[str]:
+    if "frames" not in arrays:
+        return []
+    frames = arrays["frames"]
+    return [sprites.add(u) for u in grey_strips(frames[None] if frames.ndim == 3 else frames)]
+
+
+def _at(names: list[str], place: int) -> str:
+    return names[place] if place < len(names) else ""
