@@ -3,7 +3,7 @@ import torch
 from subject_worlds import batch_of, foreign
 
 from heliosight.core.errors import SubjectError
-from heliosight.subject import capture_calls, change_inputs, change_outputs
+from heliosight.subject import capture_calls, change_inputs, change_outputs, replaced
 
 
 def by_hand(subject, batch):
@@ -118,3 +118,20 @@ def test_a_missing_output_is_refused():
         subject.score(batch_of(2))
     with pytest.raises(SubjectError, match="gives the tensor asked for"):
         calls.tensors(1)
+
+
+def test_a_replaced_part_does_not_run_and_comes_back():
+    subject, batch = foreign(), batch_of(2)
+    plain = subject.forecast(batch)
+    with capture_calls(subject, "encoder.images") as calls:
+        subject.forecast(batch)
+    other = calls.outputs[0] + 1
+    with capture_calls(subject, "cell.images.0") as cells:
+        with replaced(subject, "encoder.images", other):
+            assert not torch.equal(subject.forecast(batch), plain)
+            with replaced(subject, "encoder.images", calls.outputs[0]):
+                assert torch.equal(subject.forecast(batch), plain)
+            assert not torch.equal(subject.forecast(batch), plain)
+    assert len(cells) == 0
+    assert torch.equal(subject.forecast(batch), plain)
+    assert "forward" not in vars(subject.module.eye)

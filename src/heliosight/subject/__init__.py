@@ -1,7 +1,14 @@
 """The model under examination: wrapped, captured per call, left exactly as found."""
 
 from heliosight.subject.adapter import adapter
-from heliosight.subject.capture import Calls, capture_calls, change_inputs, change_outputs
+from heliosight.subject.capture import (
+    Calls,
+    capture_calls,
+    change_inputs,
+    change_outputs,
+    flat_tensors,
+    replaced,
+)
 from heliosight.subject.checking import check_subject
 from heliosight.subject.examine import doubled, examine
 from heliosight.subject.loading import load_checkpoint, load_into
@@ -17,7 +24,9 @@ __all__ = [
     "check_subject",
     "doubled",
     "examine",
+    "flat_tensors",
     "load_checkpoint",
     "load_into",
+    "replaced",
     "wrap",
 ]

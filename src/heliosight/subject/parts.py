@@ -7,6 +7,7 @@ called several times in a forward and carries a state; the head is the last one 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,6 +106,8 @@ def _digest(value: Any) -> str:
         return hashlib.sha1(data.numpy().tobytes(), usedforsecurity=False).hexdigest()
     if isinstance(value, Batch):
         return _digest(list(value.inputs.values()))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _digest(list(vars(value).values()))
     if isinstance(value, Mapping):
         return _digest(list(value.values()))
     if isinstance(value, (tuple, list)):
