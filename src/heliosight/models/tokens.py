@@ -45,7 +45,8 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
+        # No bias: it would shift all scores of a query alike, which softmax does not see.
+        self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
