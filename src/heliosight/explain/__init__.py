@@ -1,1 +1,5 @@
-"""What the model saw: signed attributions that carry their own checks."""
+"""Attributions of any subject, in the target's unit, each with its self-checks."""
+
+from heliosight.explain.question import ExplainConfig
+
+__all__ = ["ExplainConfig"]

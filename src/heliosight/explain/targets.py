@@ -1,0 +1,103 @@
+"""What is explained: named functions of the forecast, each with its unit."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from heliosight.core.batch import Batch
+from heliosight.core.errors import ConfigError, NotApplicable
+from heliosight.core.spec import ForecastSpec
+from heliosight.subject import Subject
+
+HOURS_A_DAY = 24
+EVENTS = "event_probability"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A scalar function of the forecast.
+
+    Attributes
+    ----------
+    name : what configs call it.
+    units : of its value and hence of every attribution.
+    words : what it is, for a figure.
+    of_leads : from `(B, L)` to `(B,)`.
+    quantity : which of the subject's quantities `(B, L)` it is taken of.
+    """
+
+    name: str
+    units: str
+    words: str
+    of_leads: Callable[[Tensor], Tensor]
+    quantity: str = "forecast"
+
+    def value(self, subject: Subject, batch: Batch) -> Tensor:
+        """The target of each window, `(B,)`, with the graph the subject gives.
+
+        Raises
+        ------
+        NotApplicable : the subject does not give the quantity.
+        """
+        if self.quantity == "forecast":
+            return self.of_leads(subject.score(batch))
+        found = subject.quantities(batch)
+        if self.quantity not in found:
+            raise NotApplicable(
+                f"target {self.name!r} needs a subject that gives {self.quantity}",
+                f"quantities {sorted(found)}",
+                "Choose a target of the mean forecast, for example mean_ap_day1.",
+            )
+        return self.of_leads(found[self.quantity])
+
+
+def _mean(first: int, last: int) -> Callable[[Tensor], Tensor]:
+    return lambda forecast: forecast[:, first:last].mean(1)
+
+
+def _highest(first: int, last: int) -> Callable[[Tensor], Tensor]:
+    """The day's largest interval probability: a lower bound of P(any interval), with a gradient."""
+    return lambda probability: probability[:, first:last].amax(1)
+
+
+def known_targets(spec: ForecastSpec) -> dict[str, Target]:
+    """All targets of a forecast with `spec`'s leads and lead spacing, by name."""
+    unit = "ap (2 nT)" if spec.target == "ap" else spec.target
+    per_day = HOURS_A_DAY // spec.lead_hours
+    days = range(spec.leads // per_day)
+    found = [Target("mean_ap", unit, "mean over all leads", _mean(0, spec.leads))]
+    for day in days:
+        span = _mean(day * per_day, (day + 1) * per_day)
+        found.append(Target(f"mean_ap_day{day + 1}", unit, f"mean of day {day + 1}", span))
+    for lead in range(spec.leads):
+        hours = lead * spec.lead_hours
+        words = f"value of the interval starting at +{hours} h"
+        found.append(Target(f"ap_at_{hours}h", unit, words, _mean(lead, lead + 1)))
+    for day in days:
+        highest = _highest(day * per_day, (day + 1) * per_day)
+        words = f"largest 3-hour probability of G1 on day {day + 1}"
+        found.append(Target(f"p_g1_day{day + 1}", "probability", words, highest, EVENTS))
+    return {target.name: target for target in found}
+
+
+def target_named(name: str, spec: ForecastSpec) -> Target:
+    """The target of that name.
+
+    Raises
+    ------
+    ConfigError : no such target; the message names the nearest and the known ones.
+    """
+    known = known_targets(spec)
+    if name not in known:
+        close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
+        raise ConfigError(
+            "a target is a named function of the forecast",
+            repr(name),
+            f"Nearest: {close[0]!r}. Known: {', '.join(known)}.",
+            "explain.target",
+        )
+    return known[name]
