@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,10 +49,11 @@ def read_npz(
 
 def _stacks(path: Path, channels: Sequence[str]) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if key in channels}
-            found = list(archive.files)
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        with path.open("rb") as handle:
+            archive = zipfile.ZipFile(handle)
+            found = [Path(name).stem for name in archive.namelist()]
+            arrays = {c: _member(archive, c) for c in channels if c in found}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             "a frame stack is a whole npz without pickled objects",
             str(error),
@@ -67,6 +69,11 @@ def _stacks(path: Path, channels: Sequence[str]) -> dict[str, np.ndarray]:
                 str(path),
             )
     return arrays
+
+
+def _member(archive: zipfile.ZipFile, channel: str) -> np.ndarray:
+    with archive.open(f"{channel}.npy") as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
 
 
 def _stack(array: np.ndarray, channel: str, count: int, path: Path) -> np.ndarray:
