@@ -15,7 +15,7 @@ from heliosight.core.geomagnetic import (
     kp_step_of_ap,
     snap_ap,
 )
-from heliosight.report.colours import NOAA, storm_class
+from heliosight.report.colours import NOAA, lightened, storm_class
 from heliosight.report.inputs import ForecastExample
 from heliosight.report.svg import Panel, document, span_of
 from heliosight.report.wording import Words
@@ -67,11 +67,11 @@ def _kp_bar(panel: Panel, time: int, step: int, ap: float, css: str) -> None:
     """One 3-hour bar: coloured by class, lighter when quieter, its level printed above it."""
     kp, level = float(kp_of_ap(np.array(ap))), int(kp_step_of_ap(np.array(ap)))
     kind = storm_class(float(snap_ap(np.array(ap))))
-    opacity = 0.35 + 0.65 * min(kp / float(KP_LEVELS[13]), 1.0)
+    strength = 0.3 + 0.7 * min(kp / float(KP_LEVELS[13]), 1.0)
     gap = 0.08 * step
     panel.bar(
         (time + gap, time + step - gap), (0.0, max(kp, 0.08)), css,
-        f"fill:{NOAA[kind]};fill-opacity:{opacity:.2f}",
+        f"fill:{lightened(NOAA[kind], strength)}",
     )  # fmt: skip
     middle = panel.px(time + step / 2)
     panel.label(middle, panel.py(0) - 4, KP_NAMES[level], "level")

@@ -32,6 +32,13 @@ def storm_class(ap: float) -> str:
     return reached[-1] if reached else "G0"
 
 
+def lightened(colour: str, strength: float) -> str:
+    """A `#rrggbb` mixed with white: 1 is the colour itself, 0 white."""
+    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    red, green, blue = (round(255 - (255 - part) * strength) for part in parts)
+    return hex_colour((red, green, blue))
+
+
 def hex_colour(rgb: tuple[int, int, int]) -> str:
     """`#rrggbb`."""
     return "#{:02x}{:02x}{:02x}".format(*rgb)

@@ -1,0 +1,54 @@
+import json
+import re
+import string
+
+import pytest
+
+from heliosight.report.inputs import LANGUAGES
+from heliosight.report.page import TEMPLATES
+from heliosight.report.wording import WORDS, Words
+
+TABLES = {name: json.loads((WORDS / f"{name}.json").read_text()) for name in LANGUAGES}
+
+
+def _places(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_all_languages_have_the_same_words():
+    assert TABLES["en"].keys() == TABLES["ko"].keys()
+
+
+@pytest.mark.parametrize("key", sorted(TABLES["en"]))
+def test_the_same_placeholders_stand_in_every_language(key):
+    assert _places(TABLES["en"][key]) == _places(TABLES["ko"][key])
+
+
+def test_korean_sentences_are_korean():
+    captions = [text for key, text in TABLES["ko"].items() if key.endswith("_caption")]
+    assert captions
+    assert all(re.search("[가-힣]", text) for text in captions)
+
+
+def test_every_word_is_used():
+    folder = TEMPLATES.parent
+    files = [*folder.glob("*.py"), *TEMPLATES.glob("*.html")]
+    source = "\n".join(path.read_text() for path in files)
+    families = set(re.findall(r'["(]([a-z_]+[_.])" [+~]', source))
+    families |= {name + "." for name in re.findall(r'\.name\("([a-z]+)"', source)}
+    unused = [
+        key
+        for key in TABLES["en"]
+        if not re.search(f"[\"']{key}[\"']", source)
+        and not any(key.startswith(f) for f in families)
+    ]
+    computed = {
+        f"training_{k}_caption" for k in ("loss", "gradient", "feature", "hidden_norm", "rate")
+    }
+    computed |= {key for key in unused if key.startswith("headline_")}
+    assert set(unused) <= computed
+
+
+def test_unknown_names_stand_as_they_are():
+    assert Words("ko").name("system", "my model") == "my model"
+    assert Words("en").name("score", "rmse") == "RMSE"
