@@ -1,6 +1,7 @@
 """Figures and the HTML report. Computes nothing."""
 
+from heliosight.report.figures import save_paper_figures
 from heliosight.report.inputs import ForecastExample, ReportInputs
 from heliosight.report.page import render, write_report
 
-__all__ = ["ForecastExample", "ReportInputs", "render", "write_report"]
+__all__ = ["ForecastExample", "ReportInputs", "render", "save_paper_figures", "write_report"]

@@ -16,6 +16,7 @@ from heliosight.report.svg import Panel, document, nice_ticks, number, span_of
 from heliosight.report.wording import Words
 
 WIDTH, LEFT, RIGHT = 980.0, 150.0, 90.0
+NOT_SERIES = {"images", "frames"}
 Span = tuple[float, float]
 
 
@@ -47,7 +48,7 @@ def time_span(explanation: Explanation, series: Sequence[tuple[int, ModalitySpec
     series : number of steps and specification of each series modality.
     """
     hours = [hours_before(explanation), np.zeros(1)]
-    hours += [_series_hours(modality, steps) for steps, modality in series]
+    hours += [series_hours(modality, steps) for steps, modality in series]
     spacing = _spacing(hours[0])
     every = np.concatenate(hours)
     return float(every.min()) - spacing / 2, float(every.max()) + spacing / 2
@@ -84,8 +85,8 @@ def series_chart(
 ) -> Markup:  # fmt: skip
     """Variables against time, signed colours on one scale; sums over time at the right."""
     steps, count = values.shape
-    names = _variable_names(modality, count, words)
-    hours = _series_hours(modality, steps)
+    names = variable_names(modality, count, words)
+    hours = series_hours(modality, steps)
     frames = hours_before(explanation)
     row = 22.0
     panel = Panel(LEFT, 16, WIDTH - LEFT - RIGHT, row * count, span, (count, 0))
@@ -138,13 +139,27 @@ def _cell(panel: Panel, hour: float, width: float, row: int, value: float, scale
     panel.bar((hour, hour + width), (row, row + 1), css, f"fill-opacity:{abs(value) / scale:.3f}")
 
 
-def _variable_names(modality: ModalitySpec | None, count: int, words: Words) -> list[str]:
+def series_of(
+    arrays: Mapping[str, np.ndarray], modalities: Mapping[str, ModalitySpec]
+) -> dict[str, np.ndarray]:
+    """Attributions `(S, V)` by series modality; without a specification, every such array."""
+    known = {name for name, spec in modalities.items() if spec.kind == "series"}
+    names = [k for k in arrays if k in known] if modalities else list(arrays)
+    return {
+        k: np.asarray(arrays[k], dtype=np.float64)
+        for k in names
+        if k not in NOT_SERIES and arrays[k].ndim == 2
+    }
+
+
+def variable_names(modality: ModalitySpec | None, count: int, words: Words) -> list[str]:
+    """Names of a series' variables with their units; numbered without a specification."""
     if modality is not None:
         return [words.name("short", v) for v in modality.variables]
     return [words("variable_number", n=v + 1) for v in range(count)]
 
 
-def _series_hours(modality: ModalitySpec | None, steps: int) -> np.ndarray:
+def series_hours(modality: ModalitySpec | None, steps: int) -> np.ndarray:
     """Start of each step relative to issue [h]; the newest interval has ended by then."""
     cadence = modality.cadence_hours if modality else 3
     lag = modality.lag_hours if modality else 0

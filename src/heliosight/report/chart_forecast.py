@@ -56,7 +56,9 @@ def _kp_panel(example: ForecastExample, span: tuple[int, int], words: Words) -> 
     median = int(np.argmin(np.abs(example.levels - 0.5)))
     for lead, time in enumerate(example.valid_time):
         _kp_bar(panel, int(time), step, float(example.quantiles[lead, median]), "kp")
-        _whisker(panel, int(time) + step / 2, example.quantiles[lead], step)
+        _whisker(
+            panel, int(time) + step / 2, example.quantiles[lead], quartiles(example.levels), step
+        )
         _outcome(panel, int(time), step, float(example.observed[lead]))
     _marks(panel, example, words)
     panel.frame("Kp")
@@ -79,13 +81,17 @@ def _kp_bar(panel: Panel, time: int, step: int, ap: float, css: str) -> None:
         panel.label(middle, panel.py(0) - 14, kind, "level strong")
 
 
-def _whisker(panel: Panel, x: float, ap: np.ndarray, step: int) -> None:
-    """Outermost quantiles as a thin line, the inner quartet's as a thick one."""
+def quartiles(levels: np.ndarray) -> tuple[int, int]:
+    """Places of the levels nearest to 25 % and 75 %."""
+    return int(np.argmin(np.abs(levels - 0.25))), int(np.argmin(np.abs(levels - 0.75)))
+
+
+def _whisker(panel: Panel, x: float, ap: np.ndarray, inner: tuple[int, int], step: int) -> None:
+    """Outermost quantiles as a thin line, the inner ones as a thick one."""
     kp = kp_of_ap(ap)
     panel.bar((x - 0.02 * step, x + 0.02 * step), (kp[0], kp[-1]), "whisker")
-    inner = max(1, len(kp) // 3)
-    if len(kp) > 2 * inner:
-        panel.bar((x - 0.1 * step, x + 0.1 * step), (kp[inner], kp[-1 - inner]), "whisker")
+    low, high = inner
+    panel.bar((x - 0.1 * step, x + 0.1 * step), (kp[low], kp[high]), "whisker")
 
 
 def _outcome(panel: Panel, time: int, step: int, ap: float) -> None:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from heliosight.core.clock import to_text
 from heliosight.core.files import write_text
 from heliosight.report import chart_forecast, views_diagnosis, views_provenance, views_skill
-from heliosight.report.inputs import ReportInputs
+from heliosight.report.inputs import ForecastExample, ReportInputs
 from heliosight.report.views_explanation import Sprites, explanation_views
 from heliosight.report.views_training import training_charts
 from heliosight.report.wording import Words
@@ -67,7 +67,15 @@ def _forecast(inputs: ReportInputs, words: Words) -> dict[str, Any]:
         "last_input": to_text(example.last_input_time),
         "valid_end": to_text(int(example.valid_time[-1]) + example.lead_hours * 3600),
         "noaa": chart_forecast.NOAA,
+        "bands": _bands(example),
     }
+
+
+def _bands(example: ForecastExample) -> dict[str, str]:
+    """Levels of the thin and the thick line over a bar [%]."""
+    low, high = chart_forecast.quartiles(example.levels)
+    places = {"low": 0, "high": -1, "inner_low": low, "inner_high": high}
+    return {name: f"{100 * example.levels[place]:g}" for name, place in places.items()}
 
 
 def _skill(inputs: ReportInputs, words: Words, stamp: str) -> dict[str, Any]:

@@ -17,8 +17,6 @@ from heliosight.report.images import grey_strips, overlay_strips
 from heliosight.report.inputs import ReportInputs
 from heliosight.report.wording import Words
 
-NOT_SERIES = {"images", "frames"}
-
 
 @final
 @dataclass
@@ -80,7 +78,7 @@ def _view(
     maps = charts.as_channels(arrays["images"]) if "images" in arrays else None
     scale = common_scale(maps) if maps is not None else 0.0
     beyond = float(np.mean(np.abs(maps) > scale)) if maps is not None and scale else 0.0
-    series = _series(arrays, modalities)
+    series = charts.series_of(arrays, modalities)
     span = charts.time_span(record, [(len(a), modalities.get(k)) for k, a in series.items()])
     return ExplanationView(
         record,
@@ -97,19 +95,6 @@ def _view(
         ),
         tuple(charts.channel_sums(record, arrays["images"])) if maps is not None else (),
     )
-
-
-def _series(
-    arrays: Mapping[str, np.ndarray], modalities: Mapping[str, ModalitySpec]
-) -> dict[str, np.ndarray]:
-    """Attributions `(S, V)` by series modality; without a specification, every such array."""
-    known = {name for name, spec in modalities.items() if spec.kind == "series"}
-    names = [k for k in arrays if k in known] if modalities else list(arrays)
-    return {
-        k: np.asarray(arrays[k], dtype=np.float64)
-        for k in names
-        if k not in NOT_SERIES and arrays[k].ndim == 2
-    }
 
 
 def _channels(

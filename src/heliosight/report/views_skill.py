@@ -154,20 +154,32 @@ def signed(value: float, places: int) -> str:
     return text if text[0] in "−–" or not float(text) else f"+{text}"
 
 
-def lead_chart(
-    card: Scorecard, forecaster: str, words: Words, stamp: str
-) -> tuple[str, Chart] | None:
+def primary_metric(rows: Sequence[SkillRow]) -> str:
+    """The metric shown first of those that the rows have, empty when there is none."""
+    return min({name for row in rows for name in row.metrics}, key=_metric_order, default="")
+
+
+def lead_curves(card: Scorecard, forecaster: str, words: Words) -> tuple[str, list[Line]] | None:
     """The first metric against lead time for every system, and which metric it is."""
     rows = [row for row in card.rows if slice_order(row.slice)[0] == 1]
-    metrics = sorted({name for row in rows for name in row.metrics}, key=_metric_order)
-    if not metrics:
+    metric = primary_metric(rows)
+    if not metric:
         return None
-    metric = metrics[0]
     systems = sorted(
         {row.system for row in rows if metric in row.metrics},
         key=lambda s: (s != forecaster, s != card.reference, s),
     )
-    lines = [lead_line(s, metric, rows, s == forecaster, words) for s in systems]
+    return metric, [lead_line(s, metric, rows, s == forecaster, words) for s in systems]
+
+
+def lead_chart(
+    card: Scorecard, forecaster: str, words: Words, stamp: str
+) -> tuple[str, Chart] | None:
+    """The curves of `lead_curves` as a chart."""
+    found = lead_curves(card, forecaster, words)
+    if found is None:
+        return None
+    metric, lines = found
     title = metric_words(metric, words)
     alt = words("lead_alt", metric=title)
     return metric, line_chart(lines, words("axis_lead"), title, alt, stamp=stamp)
@@ -198,10 +210,9 @@ def headline_differences(card: Scorecard, forecaster: str) -> tuple[str, list[tu
     """The first metric and the forecaster's difference to the reference on each day."""
     names = (f"{forecaster}{BETWEEN}{card.reference}", forecaster)
     rows = [r for r in card.differences if r.system in names and slice_order(r.slice)[0] == 0]
-    metrics = sorted({name for row in rows for name in row.metrics}, key=_metric_order)
-    if not metrics:
+    metric = primary_metric(rows)
+    if not metric:
         return "", []
-    metric = metrics[0]
     ordered = sorted(rows, key=lambda row: slice_order(row.slice))
     cells = [(r.slice, cell(r.metrics[metric], metric)) for r in ordered if metric in r.metrics]
     return metric, cells

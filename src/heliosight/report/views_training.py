@@ -7,7 +7,8 @@ Reads the training log: rows of kind `step` (`epoch`, `step`, `gradient_norms`, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 
@@ -19,68 +20,89 @@ Row = Mapping[str, Any]
 MOST_POINTS = 500
 
 
+@final
+@dataclass(frozen=True)
+class CurveSet:
+    """The curves of one panel; `key` names its words."""
+
+    key: str
+    lines: tuple[Line, ...]
+    x_title: str
+    y_title: str
+    log: bool
+
+
 def training_charts(log: Sequence[Row], words: Words, stamp: str) -> list[TrainingChart]:
-    """The charts the log has numbers for, each with the key of its caption."""
+    """The panels of `training_curves` as charts, each with the key of its caption."""
+    return [
+        (
+            "training_" + s.key,
+            line_chart(
+                s.lines, s.x_title, s.y_title, words("training_" + s.key), log=s.log,
+                zero=not s.log, stamp=stamp,
+            ),
+        )
+        for s in training_curves(log, words)
+    ]  # fmt: skip
+
+
+def training_curves(log: Sequence[Row], words: Words) -> list[CurveSet]:
+    """The panels the log has numbers for."""
     epochs = [row for row in log if row.get("kind", "epoch") == "epoch"]
     steps = [row for row in log if row.get("kind") == "step"]
-    time = _step_time(steps)
-    charts = [
-        _losses(epochs, words, stamp),
-        _curves("gradient", time, [r.get("gradient_norms", {}) for r in steps], words, stamp),
-        _curves("feature", _numbers(epochs, "epoch"), [_spread(r) for r in epochs], words, stamp),
-        _hidden_norm(epochs, words, stamp),
-        _curves("rate", time, [r.get("rates", {}) for r in steps], words, stamp),
-    ]
-    return [chart for chart in charts if chart is not None]
+    when, epoch = _step_time(steps), _numbers(epochs, "epoch")
+    gradients = [row.get("gradient_norms", {}) for row in steps]
+    rates = [row.get("rates", {}) for row in steps]
+    found = {
+        "loss": _losses(epochs, words),
+        "gradient": _branches(when, gradients, words),
+        "feature": _branches(epoch, [_spread(row) for row in epochs], words),
+        "hidden_norm": _hidden_norm(epochs, words),
+        "rate": _branches(when, rates, words),
+    }
+    logarithmic = {"gradient", "feature", "rate"}
+    return [
+        CurveSet(
+            key, tuple(lines), words("axis_frame" if key == "hidden_norm" else "axis_epoch"),
+            words("axis_" + key), key in logarithmic,
+        )
+        for key, lines in found.items() if lines
+    ]  # fmt: skip
 
 
-def _losses(epochs: Sequence[Row], words: Words, stamp: str) -> TrainingChart | None:
+def _losses(epochs: Sequence[Row], words: Words) -> list[Line]:
     time = _numbers(epochs, "epoch")
     lines = []
     for key in ("validation_loss", "loss"):
         x, y = _known(time, _numbers(epochs, key))
         if x:
             lines.append(Line(words("line_" + key), x, y, bold=key == "validation_loss"))
-    return _chart("loss", lines, words, stamp, log=False)
+    return lines
 
 
-def _curves(
-    key: str, time: Sequence[float], rows: Sequence[Mapping[str, float]], words: Words, stamp: str
-) -> TrainingChart | None:
-    """One curve per branch over the epochs, on a logarithmic axis."""
+def _branches(
+    time: Sequence[float], rows: Sequence[Mapping[str, float]], words: Words
+) -> list[Line]:
+    """One curve per branch."""
     lines = []
     for name in sorted({name for row in rows for name in row}):
         x, y = _known(time, [_float(row.get(name)) for row in rows])
         if x:
             lines.append(Line(words.name("branch", name), *_thinned(x, y)))
-    return _chart(key, lines, words, stamp, log=True)
+    return lines
 
 
-def _hidden_norm(epochs: Sequence[Row], words: Words, stamp: str) -> TrainingChart | None:
+def _hidden_norm(epochs: Sequence[Row], words: Words) -> list[Line]:
     """The hidden state's norm over the frames, after the first and the last epoch."""
     rows = [row for row in epochs if np.size(row.get("hidden_norm", ()))]
     picked = rows[-1:] if len(rows) < 2 else [rows[-1], rows[0]]
-    lines = [
+    return [
         Line(
             words("line_epoch", n=row.get("epoch", "–")), range(len(row["hidden_norm"])),
             list(row["hidden_norm"]), bold=rank == 0,
         )
         for rank, row in enumerate(picked)
     ]  # fmt: skip
-    return _chart("hidden_norm", lines, words, stamp, log=False, axis="axis_frame")
-
-
-def _chart(
-    key: str, lines: Sequence[Line], words: Words, stamp: str, *, log: bool,
-    axis: str = "axis_epoch",
-) -> TrainingChart | None:  # fmt: skip
-    if not lines:
-        return None
-    title = words("training_" + key)
-    chart = line_chart(
-        lines, words(axis), words("axis_" + key), title, log=log, zero=not log, stamp=stamp
-    )
-    return "training_" + key, chart
 
 
 def _spread(row: Row) -> dict[str, float]:
