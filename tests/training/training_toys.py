@@ -74,7 +74,7 @@ class ToySource:
 class ToyModel(nn.Module):
     """A recurrent image branch, a series branch with BatchNorm, fusion, head, auxiliary head."""
 
-    def __init__(self, spec=SPEC, seed=0, norm=True, dropout=0.2, auxiliary=True):
+    def __init__(self, spec=SPEC, seed=0, norm=True, dropout=0.2, auxiliary=True, speed=False):
         super().__init__()
         self.spec, self.scale, self.copula = spec, None, None
         with torch.random.fork_rng([]):
@@ -86,6 +86,7 @@ class ToyModel(nn.Module):
             self.fusion = nn.Linear(16 if self.images else 8, 8)
             self.head = nn.Linear(8, LEADS * 4)
             self.extra = nn.Linear(8, LEADS) if auxiliary and self.images else None
+            self.speed = nn.Linear(8, LEADS) if speed else None
 
     def modules_by_group(self):
         parts = {
@@ -93,7 +94,7 @@ class ToyModel(nn.Module):
             "transformer": [self.series, self.norm],
             "fusion": [self.fusion],
             "head": [self.head],
-            "auxiliary": [self.extra],
+            "auxiliary": [self.extra, self.speed],
         }
         found = {
             g: [
@@ -105,6 +106,11 @@ class ToyModel(nn.Module):
             for g, ms in parts.items()
         }
         return {g: members for g, members in found.items() if members}
+
+    @property
+    def parts(self):
+        found = {"branch_norm.solar_wind": self.norm, "cell.images": self.images, "head": self.head}
+        return {**found, "auxiliary.speed": self.speed} if self.speed is not None else found
 
     def set_copula(self, correlation, seed):
         self.copula = (correlation, seed)
@@ -130,6 +136,8 @@ class ToyModel(nn.Module):
             joint = torch.cat([joint, hidden], 1)
             if self.extra is not None:
                 auxiliary["image"] = self.extra(hidden)
+        if self.speed is not None:
+            auxiliary["speed"] = 450 + 100 * self.speed(hidden)
         fused = self.dropout(torch.tanh(self.fusion(joint)))
         raw = self.head(fused).unflatten(-1, (LEADS, 4))
         gaps = nn.functional.softplus(raw[..., 2:]).cumsum(-1)

@@ -15,6 +15,7 @@ from heliosight.training.stages import (
     CurriculumStep,
     StageConfig,
 )
+from heliosight.training.transfer import ProgressiveColumns, Transferred, take_weights
 from heliosight.training.weights import load_weights, save_weights
 
 __all__ = [
@@ -29,15 +30,18 @@ __all__ = [
     "CurriculumStep",
     "LossConfig",
     "OptimiserConfig",
+    "ProgressiveColumns",
     "StageConfig",
     "StoppingConfig",
     "TrainResult",
     "TrainingConfig",
+    "Transferred",
     "fit_copula",
     "load_weights",
     "predict",
     "read_log",
     "save_weights",
+    "take_weights",
     "torchrun_group",
     "train",
 ]

@@ -143,7 +143,7 @@ def _backward(run: Run, batch: Batch, total: Tensor) -> dict[str, float]:
     """Add the gradient of this batch's share of the step's loss; returns the loss's parts."""
     with run.autocast():
         output = run.forward(batch)
-    parts = run.objective.divided(run.objective.sums(output, batch), total)
+    parts = run.objective.divided(run.objective.sums(output, batch, run.speed(batch)), total)
     loss = torch.stack(list(parts.values())).sum() if parts else total[0]
     if not loss.requires_grad:
         raise ConfigError(
@@ -227,7 +227,7 @@ def _validate(run: Run) -> dict[str, Any]:
             batch = run.source.batch(mine).to(run.device, run.dtype)
             with run.autocast():
                 output = run.model(batch)
-            sums = run.objective.sums(output, batch)
+            sums = run.objective.sums(output, batch, run.speed(batch))
             parts.update({n: float(x) for n, x in sums.items()})
             total += run.objective.weights(batch)
             views = views or feature_views(output.features, run.source.spec)

@@ -21,10 +21,9 @@ from heliosight.core.forecast import Forecast
 from heliosight.core.geomagnetic import STORM_AP, storm_threshold
 from heliosight.core.output import ModelOutput
 from heliosight.training.checks import require
+from heliosight.training.speed import SPEED, Speed
 
 TERMS = ("quantile", "crps", "mse", "mae", "huber")
-# Auxiliary outputs whose target is not the forecast target.
-SPEED = "speed"
 AUXILIARY = "auxiliary"
 
 
@@ -185,8 +184,13 @@ class Objective:
         lead = lead_weights(batch, self.config).sum()
         return torch.stack([lead, lead.new_tensor(float(len(batch)))])
 
-    def sums(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
-        """Every part of the loss, weighted and summed over windows and leads; see `divided`."""
+    def sums(
+        self, output: ModelOutput, batch: Batch, speed: Speed | None = None
+    ) -> dict[str, Tensor]:
+        """Every part of the loss, weighted and summed over windows and leads; see `divided`.
+
+        Auxiliary heads predict log1p(ap), but one named `speed`, which predicts `speed`.
+        """
         weight = lead_weights(batch, self.config)
         y = torch.where(batch.target_mask, torch.log1p(batch.target), 0.0)
         parts = {
@@ -194,10 +198,15 @@ class Objective:
             for name, scale in self.config.terms.items()
             if scale * self.main > 0
         }
-        heads = [x for name, x in output.auxiliary.items() if name != SPEED]
-        if self.auxiliary > 0 and heads:
-            errors = [(weight * (predicted.to(y) - y) ** 2).sum() for predicted in heads]
-            parts[AUXILIARY] = self.auxiliary * torch.stack(errors).sum()
+        errors = [
+            (predicted.to(y) - y) ** 2
+            for name, predicted in output.auxiliary.items()
+            if name != SPEED
+        ]
+        if speed is not None:
+            errors.append(speed.error(output.auxiliary[SPEED].to(y)))
+        if self.auxiliary > 0 and errors:
+            parts[AUXILIARY] = self.auxiliary * (weight * torch.stack(errors)).sum()
         contrastive = self.config.contrastive
         if contrastive.kind != "none" and contrastive.weight * self.main > 0:
             aligned = contrastive_sum(branch_features(output, self.modalities), contrastive)

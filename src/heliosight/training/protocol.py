@@ -12,6 +12,8 @@ from heliosight.core.errors import SpecError
 from heliosight.core.ports import WindowSource
 
 OTHER = "other"
+# A group of this name never learns, whatever a stage says: an old column.
+FROZEN = "frozen"
 
 
 @runtime_checkable

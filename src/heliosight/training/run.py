@@ -38,6 +38,7 @@ from heliosight.training.groups import (
 from heliosight.training.journal import LOG, Journal
 from heliosight.training.losses import Objective
 from heliosight.training.protocol import Trainable, parameters_by_group, require_same_spec
+from heliosight.training.speed import SPEED, Speed, speed_ahead, speed_column
 from heliosight.training.stages import StageConfig, last_frames
 from heliosight.training.weights import save_weights
 
@@ -122,6 +123,9 @@ class Run:
         check_names(config.clipping.groups, FIELD_CLIPPING, self.groups)
         for stage in config.plan:
             stage.learning_rates(self.groups, config.optimiser)
+        self.has_speed = f"auxiliary.{SPEED}" in getattr(model, "parts", ())
+        if self.has_speed:
+            speed_column(self.source.spec)
 
     @property
     def stage(self) -> StageConfig:
@@ -170,6 +174,13 @@ class Run:
         curriculum = self.config.curriculum
         batch = last_frames(batch, images, curriculum.frames(p.epoch), curriculum.how)
         return batch.to(self.device, self.dtype)
+
+    def speed(self, batch: Batch) -> Speed | None:
+        """The speed head's target, if the model has that head."""
+        if not self.has_speed:
+            return None
+        found = speed_ahead(self.source, batch.issue_time.cpu().numpy())
+        return Speed(found.values.to(self.device), found.known.to(self.device))
 
     def autocast(self) -> AbstractContextManager[Any]:
         """bf16 autocast when the config asks for it."""

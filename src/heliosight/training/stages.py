@@ -10,6 +10,7 @@ from heliosight.core.batch import Batch
 from heliosight.core.spec import ForecastSpec
 from heliosight.training.checks import require
 from heliosight.training.groups import Groups, OptimiserConfig
+from heliosight.training.protocol import FROZEN
 
 ALL = "all"
 
@@ -56,7 +57,9 @@ class StageConfig:
         ConfigError : a group is named that the model has not, or a rate for one that is frozen.
         """
         where, have = f"stage {self.name}", f"Groups: {', '.join(groups)}."
-        chosen = list(groups) if ALL in self.groups else list(self.groups)
+        free = [name for name in groups if name != FROZEN]
+        chosen = free if ALL in self.groups else list(self.groups)
+        require(FROZEN not in chosen, "the group `frozen` never learns", FROZEN, have, where)
         for name in chosen:
             require(name in groups, "a stage names groups of the model", name, have, where)
         for name in self.rates:
