@@ -8,7 +8,7 @@ STEP_SECONDS = 3600.0
 STEP_KM = 250.0 * STEP_SECONDS
 INNER_KM = 0.1 * 1.495978707e8
 EARTH_KM = 1.495978707e8
-STEPS = int(round((EARTH_KM - INNER_KM) / STEP_KM))
+STEPS = round((EARTH_KM - INNER_KM) / STEP_KM)
 REACH_HOURS = STEPS  # nothing at the source earlier than this reaches the Earth now
 SLOWEST = 255.0  # km/s; keeps the scheme's Courant number below 1
 

@@ -114,11 +114,11 @@ def clean_fields(
     paint: Painter, amplitude: np.ndarray, longitude: np.ndarray, second: float
 ) -> Fields:
     """Fields of the structures the frame of one moment shows, without noise."""
-    field = fields(paint.disc, paint.lobes, amplitude, longitude, second / HOUR)
+    b0 = float(tilt(np.array(second)))
+    field = fields(paint.disc.vectors, paint.lobes, amplitude, longitude, b0)
     config, drive = paint.world.config, paint.world.drive
     if drive is None and not config.static:
         return field
-    b0 = float(tilt(np.array(second)))
     latitude, west = pixel_coordinates(paint.disc.vectors, b0)
     painted = _driven(paint, latitude, west, second) if drive else _static(paint, second)
     return Fields(field.dark + painted.astype(np.float32), field.bright, field.flux)

@@ -14,7 +14,7 @@ from heliosight.core.tables import ImageTable, SeriesTable, Table
 from heliosight.sun.config import SunConfig
 from heliosight.sun.drive import VARIABLE, held
 from heliosight.sun.render import BLOCK_FRAMES, CHANNELS, frame_times, painter, render_block
-from heliosight.sun.source import slice_area
+from heliosight.sun.slice import slice_areas
 from heliosight.sun.wind import WIND_VARIABLES, Wind
 from heliosight.sun.world import World, build_world, coloured_noise, run_index, run_wind
 
@@ -97,7 +97,7 @@ def _hole_table(world: World, begin: int, end: int) -> SeriesTable:
     if world.drive is not None:
         area = held(world.drive, times)
     else:
-        area = np.array([slice_area(list(world.near(t // HOUR)), int(t // HOUR)) for t in times])
+        area = slice_areas(world.structures, times // HOUR)
     return _series("coronal_holes", times, DAY, {VARIABLE: area}, -DAY)
 
 

@@ -15,8 +15,6 @@ SLICE_LATITUDE = 60.0
 SLICE_AREA = 2 * np.radians(SLICE_HALF) * 2 * np.sin(np.radians(SLICE_LATITUDE))  # [sr]
 EDGE = 0.5  # darkness field above which a place is inside a hole
 _REACH = 26.0  # e-folding latitude distance from the sub-Earth point [deg]
-_GRID_LONGITUDE = np.linspace(-6.0, 6.0, 5)
-_GRID_LATITUDE = np.arange(-58.5, 60, 3.0)
 
 
 def contribution(hole: Structure, hours: np.ndarray) -> np.ndarray:
@@ -53,39 +51,3 @@ def sources(
             values = contribution(hole, np.arange(begin, end))
             found[hole.key] = (begin, values, hole.polarity)
     return found
-
-
-def darkness(
-    structures: list[Structure], hour: float, latitude: np.ndarray, longitude: np.ndarray
-) -> np.ndarray:
-    """Darkness field of holes at places [deg] of equal shape: sum of a w exp(-d^2 / 2 s^2)."""
-    total = np.zeros(latitude.shape)
-    for hole in structures:
-        amplitude = float(hole.amplitude(np.array(hour)))
-        centre = float(hole.longitude_at(np.array(hour)))
-        for lat, offset, width, weight in hole.lobes:
-            cosine = np.sin(np.radians(latitude)) * np.sin(np.radians(lat)) + np.cos(
-                np.radians(latitude)
-            ) * np.cos(np.radians(lat)) * np.cos(np.radians(longitude - centre - offset))
-            total += amplitude * weight * np.exp((cosine - 1.0) / width**2)
-    return total
-
-
-def slice_area(structures: list[Structure], hour: int) -> float:
-    """Area fraction of the central slice that is inside a hole, as seen projected at one hour.
-
-    Slice: 7.5 deg either side of the central meridian, 60 deg either side of the equator; each
-    place of a 3 deg grid counts by its projected area cos(lat) cos(lat - B0).
-    """
-    latitude, longitude = np.meshgrid(_GRID_LATITUDE, _GRID_LONGITUDE, indexing="ij")
-    near = [
-        s
-        for s in structures
-        if s.kind == "hole"
-        and s.birth < hour < s.death
-        and abs(float(s.longitude_at(np.array(hour)))) < 75
-    ]
-    inside = darkness(near, hour, latitude, longitude) > EDGE
-    b0 = float(tilt(np.array(hour * HOUR)))
-    weight = np.cos(np.radians(latitude)) * np.cos(np.radians(latitude - b0))
-    return float((inside * weight).sum() / weight.sum())

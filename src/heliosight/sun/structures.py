@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from heliosight.core.clock import HOUR
 from heliosight.core.seeding import numpy_stream
 from heliosight.sun.config import SunConfig
 from heliosight.sun.cycle import activity, hole_activity, phase, spot_latitude

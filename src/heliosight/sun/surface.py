@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from heliosight.core.clock import DAY, HOUR
+from heliosight.core.clock import DAY
 from heliosight.core.seeding import numpy_stream
-from heliosight.sun.rotation import Disc, magnetic_rate, tilt, tilted, unit_vectors
+from heliosight.sun.rotation import magnetic_rate, tilted, unit_vectors
 from heliosight.sun.source import EDGE
 from heliosight.sun.structures import Structure
 
@@ -72,22 +72,22 @@ def block_amplitudes(
 
 
 def fields(
-    disc: Disc, lobes: Lobes, amplitude: np.ndarray, longitude: np.ndarray, hour: float
+    vectors: np.ndarray, lobes: Lobes, amplitude: np.ndarray, longitude: np.ndarray, b0: float
 ) -> Fields:
-    """Fields of all structures on the disc at one hour.
+    """Fields of all structures at unit vectors `(P, 3)` seen from heliographic latitude b0 [deg].
 
     Each lobe adds a w exp((cos d - 1) / s^2), d the angular distance: a Gaussian on the sphere.
-    `amplitude` and `longitude` are `(structures,)` at that hour.
+    `amplitude` and `longitude` are `(structures,)` at that moment.
     """
     live = np.flatnonzero(amplitude[lobes.owner] > 0)
     centre = tilted(
         unit_vectors(lobes.latitude[live], longitude[lobes.owner[live]] + lobes.offset[live]),
-        tilt(np.array(hour * HOUR)),
+        b0,
     )
     seen = centre[:, 2] > BEHIND
     live, centre = live[seen], centre[seen].astype(np.float32)
     inverse = lobes.inverse[live].astype(np.float32)[:, None]
-    shape = centre @ disc.vectors.T
+    shape = centre @ vectors.T
     shape -= np.float32(1.0)
     shape *= inverse
     np.exp(shape, out=shape)
@@ -99,7 +99,8 @@ def fields(
 
 def darkening(dark: np.ndarray) -> np.ndarray:
     """Depth 0..1 of a hole from its darkness field: a steep edge at 1/2, `d^4 / (d^4 + 1/16)`."""
-    power = dark**4
+    square = dark * dark
+    power = square * square
     return power / (power + np.float32(EDGE**4))
 
 

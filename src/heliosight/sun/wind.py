@@ -35,7 +35,6 @@ def polarity(signed_area: np.ndarray, background: np.ndarray) -> np.ndarray:
 
 
 def ambient(
-    hours: np.ndarray,
     area: np.ndarray,
     signed_area: np.ndarray,
     noise: Wind,

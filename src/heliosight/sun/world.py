@@ -77,10 +77,6 @@ class World:
             return real
         return share * real + (1.0 - share) * float(self.area(hour, hour + 1, decoy=True)[0][0])
 
-    def near(self, hour: float) -> list[Structure]:
-        """Causing structures alive at an hour."""
-        return [s for s in self.structures if s.birth < hour < s.death]
-
 
 def build_world(config: SunConfig, drive: SeriesTable | None = None) -> World:
     """Draw the whole hidden state of a run."""
@@ -147,7 +143,7 @@ def run_wind(
     area, signed = world.area(begin, end, without)
     drawn = noise if noise is not None else coloured_noise(world)
     cut = {k: v[..., begin - world.first : end - world.first] for k, v in drawn.items()}
-    wind = ambient(hours, area, signed, cut, world.config.noise)
+    wind = ambient(area, signed, cut, world.config.noise)
     overlay(wind, hours, [e for e in world.events if e.key not in without])
     return finish(wind, hours)
 
