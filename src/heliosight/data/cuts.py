@@ -89,7 +89,7 @@ class ImageCut(Cut):
     """Frames: the newest one known at T - lag, then one every cadence back.
 
     A frame counts for a slot when it lies within half the table's cadence of it. When the newest
-    frame is more than a cadence old the slots run on without it and are unobserved.
+    frame is a cadence old or more the slots run on without it and are unobserved.
     """
 
     table: ImageTable

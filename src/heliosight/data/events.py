@@ -4,6 +4,9 @@ Layout (HDF5, one file per issue time T): `omni/<variable>` `(steps,)` every 3 h
 `sdo/<channel>` `(frames, 1, H, W)` or `(frames, H, W)` uint8 every 6 h from `t_start`; attributes
 `t_target` (T), `t_start`, `t_end`. Neighbouring events overlap: one continuous table holds each
 stamp once.
+
+The 28 frames of a file run from T - 7 d to T - 6 h, so a specification that repeats its windows
+gives its images `lag_hours=6`.
 """
 
 from __future__ import annotations
