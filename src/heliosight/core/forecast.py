@@ -16,7 +16,7 @@ from torch import Tensor
 
 DEFAULT_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 LARGEST = float(np.log1p(400.0))  # the ap scale ends at 400
-FARTHEST = 80.0  # decades of e a tail is followed; beyond, its probability is 0 in float32
+FARTHEST = 80.0  # tails are followed for so many scales; exp(-80) is about 0 in float32
 
 
 @dataclass(frozen=True)

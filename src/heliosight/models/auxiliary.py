@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from heliosight.core.errors import ConfigError
 from heliosight.models.limits import fraction, positive
 
 
+@final
 @dataclass(frozen=True)
 class AuxiliaryConfig:
     """Heads on the image branches (none exist in a model without images).
@@ -38,6 +40,7 @@ class AuxiliaryConfig:
         fraction(self, "dropout")
 
 
+@final
 class AuxiliaryHead(nn.Module):
     """Linear, ReLU, linear: `(B, F)` to `(B, L)` around `mean`, in units of `std`."""
 

@@ -7,7 +7,7 @@ section 2.2.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ State = tuple[Tensor, Tensor]
 ForgetBias = Literal["chrono", "one", "zero"]
 
 
+@final
 @dataclass(frozen=True)
 class ConvLSTMOutput:
     """What a run over T frames leaves.
@@ -35,6 +36,7 @@ class ConvLSTMOutput:
     trace: tuple[tuple[State, ...], ...] = ()
 
 
+@final
 class ConvLSTMCell(nn.Module):
     """One step of eq. 3; called once a frame as `cell(x, (h, c)) -> (h, c)`.
 
@@ -93,6 +95,7 @@ class ConvLSTMCell(nn.Module):
             bias[n : 2 * n] = 1.0
 
 
+@final
 class ConvLSTM(nn.Module):
     """Layers of cells over frames; the state is carried and may come from an earlier run.
 

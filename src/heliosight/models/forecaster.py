@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import final
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from heliosight.core.tables import Moments
 from heliosight.models.auxiliary import AuxiliaryConfig, AuxiliaryHead
 from heliosight.models.convlstm import ConvLSTM
 from heliosight.models.copula import correlated_draws
+from heliosight.models.encoders import EncoderConfig, build_encoder, require_kind, token_count
 from heliosight.models.fusion import (
     Branch,
     BranchSize,
@@ -36,21 +38,17 @@ from heliosight.models.heads import (
     QuantileHeadConfig,
     build_head,
 )
-from heliosight.models.images import Conv3dConfig, ConvLSTMConfig, ImageConfig, ImageEncoder
+from heliosight.models.images import ConvLSTMConfig, ImageConfig
+from heliosight.models.inputs import checked
 from heliosight.models.limits import positive
 from heliosight.models.normalise import Normalise
-from heliosight.models.series import (
-    LinearConfig,
-    SeriesConfig,
-    TransformerConfig,
-    series_encoder,
-)
+from heliosight.models.series import SeriesConfig, TransformerConfig
 from heliosight.models.tokens import Encoded
 
-EncoderConfig = ImageConfig | SeriesConfig
 TARGET = "target"
 
 
+@final
 @dataclass(frozen=True)
 class ForecasterConfig:
     """The architecture; which modalities there are comes from the `ForecastSpec`.
@@ -77,7 +75,14 @@ class ForecasterConfig:
     def __post_init__(self) -> None:
         positive(self, "draws")
 
+    def encoder(self, name: str, spec: ModalitySpec) -> EncoderConfig:
+        """Config of one modality's encoder; `SpecError` if it is of the wrong kind."""
+        chosen = self.encoders.get(name, self.images if spec.kind == "images" else self.series)
+        require_kind(chosen, name, spec)
+        return chosen
 
+
+@final
 class Forecaster(nn.Module):
     """Built by `build_forecaster`; gives a `ModelOutput` in training and evaluation alike."""
 
@@ -98,8 +103,8 @@ class Forecaster(nn.Module):
         self.projections = nn.ModuleDict()
         sizes: dict[str, BranchSize] = {}
         for name, modality in spec.modalities.items():
-            encoder = _encoder_config(config, name, modality)
-            sizes[name] = BranchSize(encoder.features, _token_count(encoder, modality))
+            encoder = config.encoder(name, modality)
+            sizes[name] = BranchSize(encoder.features, token_count(encoder, modality))
             self._add_branch(name, modality, encoder, moments[name], seed)
         with _weights(seed, "fusion"):
             self.fusion = build_fusion(config.fusion, sizes)
@@ -125,7 +130,7 @@ class Forecaster(nn.Module):
         squash = self.config.squash and modality.kind == "series"
         self.normalise[name] = Normalise(name, modality, moments, squash)
         with _weights(seed, "encoder", name):
-            self.encoders[name] = _build_encoder(encoder, modality)
+            self.encoders[name] = build_encoder(encoder, modality)
         self.branch_norms[name] = nn.LayerNorm(width) if self.config.branch_norm else nn.Identity()
         if self.config.auxiliary.alignment:
             with _weights(seed, "alignment", name):
@@ -180,7 +185,7 @@ class Forecaster(nn.Module):
     def _group_of(self, parameter: str) -> str:
         place, member = parameter.split(".")[:2]
         if place == "encoders":
-            return _encoder_config(self.config, member, self._spec.modalities[member]).type
+            return self.config.encoder(member, self._spec.modalities[member]).type
         return {"branch_norms": "fusion", "projections": "auxiliary"}.get(place, place)
 
     def set_activation_checkpointing(self, on: bool) -> None:
@@ -216,7 +221,7 @@ class Forecaster(nn.Module):
         return ModelOutput(forecast, auxiliary, features)
 
     def _branch(self, name: str, batch: Batch, features: dict[str, Tensor]) -> Branch:
-        values, observed = _checked(name, self._spec.modalities[name], batch)
+        values, observed = checked(name, self._spec.modalities[name], batch)
         encoded: Encoded = self.encoders[name](self.normalise[name](values, observed), observed)
         norm = self.branch_norms[name]
         branch = Branch(norm(encoded.tokens), norm(encoded.summary))
@@ -293,29 +298,6 @@ def build_forecaster(
     return Forecaster(config, spec, moments, seed)
 
 
-def _encoder_config(config: ForecasterConfig, name: str, spec: ModalitySpec) -> EncoderConfig:
-    default = config.images if spec.kind == "images" else config.series
-    chosen = config.encoders.get(name, default)
-    if isinstance(chosen, (ConvLSTMConfig, Conv3dConfig)) != (spec.kind == "images"):
-        raise SpecError(
-            "an encoder fits its modality's kind",
-            f"{chosen.type} for {spec.kind} {name!r}",
-            "Images take convlstm or conv3d; series take transformer, tcn, lstm or linear.",
-            f"model.encoders.{name}",
-        )
-    return chosen
-
-
-def _build_encoder(config: EncoderConfig, spec: ModalitySpec) -> nn.Module:
-    if isinstance(config, (ConvLSTMConfig, Conv3dConfig)):
-        return ImageEncoder(config, spec)
-    return series_encoder(config, spec)
-
-
-def _token_count(config: EncoderConfig, spec: ModalitySpec) -> int:
-    return 1 if isinstance(config, LinearConfig) else spec.steps
-
-
 def _target_moments(
     name: str, spec: ForecastSpec, moments: Mapping[str, Moments]
 ) -> tuple[float, float]:
@@ -333,30 +315,6 @@ def _target_moments(
         f"Give moments[{name!r}] or an input series with that variable.",
         f"model.auxiliary.{name}",
     )
-
-
-def _checked(name: str, spec: ModalitySpec, batch: Batch) -> tuple[Tensor, Tensor]:
-    """A modality's values and mask, if they have the specification's shape; T may be shorter."""
-    if name not in batch.inputs or name not in batch.observed:
-        raise SpecError(
-            "a batch holds every modality and its mask",
-            f"no {name!r} among {', '.join(batch.inputs)}",
-            where="batch",
-        )
-    x, observed, n = batch.inputs[name], batch.observed[name], len(spec.variables)
-    if spec.kind == "images":
-        good = x.ndim == 5 and x.shape[1] == n and x.shape[3:] == (spec.size, spec.size)
-        steps, want = (x.shape[2] if good else 0), f"(B, {n}, T, {spec.size}, {spec.size})"
-    else:
-        good = x.ndim == 3 and x.shape[2] == n
-        steps, want = (x.shape[1] if good else 0), f"(B, S, {n})"
-    if not 0 < steps <= spec.steps or observed.shape != x.shape[:3]:
-        raise SpecError(
-            f"{name} is {want} with at most {spec.steps} steps and a mask of its first three axes",
-            f"{tuple(x.shape)} and {tuple(observed.shape)}",
-            where="batch",
-        )
-    return x, observed
 
 
 @contextmanager

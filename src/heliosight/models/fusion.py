@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from heliosight.models.limits import divides, fraction, positive
 from heliosight.models.tokens import Attention
 
 
+@final
 @dataclass(frozen=True)
 class Branch:
     """What one modality brings: tokens `(B, N, F)` and their summary `(B, F)`."""
@@ -26,6 +27,7 @@ class Branch:
     summary: Tensor
 
 
+@final
 @dataclass(frozen=True)
 class Fused:
     """The joint vector `(B, F)`, and gates or attention weights by name for inspection."""
@@ -34,6 +36,7 @@ class Fused:
     features: Mapping[str, Tensor]
 
 
+@final
 @dataclass(frozen=True)
 class BranchSize:
     """Width F and number of tokens N of a branch."""
@@ -42,6 +45,7 @@ class BranchSize:
     tokens: int
 
 
+@final
 @dataclass(frozen=True)
 class ConcatConfig:
     """Summaries side by side, then one layer of `width`."""
@@ -55,6 +59,7 @@ class ConcatConfig:
         fraction(self, "dropout")
 
 
+@final
 @dataclass(frozen=True)
 class GatedConfig:
     """A sum of branches, each under a sigmoid gate that sees all summaries."""
@@ -68,6 +73,7 @@ class GatedConfig:
         fraction(self, "dropout")
 
 
+@final
 @dataclass(frozen=True)
 class CrossAttentionConfig:
     """Every branch's tokens ask all other branches' tokens, in both directions."""
@@ -86,6 +92,7 @@ class CrossAttentionConfig:
 FusionConfig = ConcatConfig | GatedConfig | CrossAttentionConfig
 
 
+@final
 class ConcatFusion(nn.Module):
     """See `ConcatConfig`."""
 
@@ -101,6 +108,7 @@ class ConcatFusion(nn.Module):
         return Fused(self.mix(_beside(branches)), {})
 
 
+@final
 class GatedFusion(nn.Module):
     """See `GatedConfig`; gates lie in (0, 1) and need not sum to 1, so one branch works too."""
 
@@ -124,6 +132,7 @@ class GatedFusion(nn.Module):
         )
 
 
+@final
 class CrossAttentionFusion(nn.Module):
     """See `CrossAttentionConfig`.
 
@@ -189,8 +198,3 @@ def build_fusion(config: FusionConfig, sizes: Mapping[str, BranchSize]) -> nn.Mo
     if isinstance(config, GatedConfig):
         return GatedFusion(config, sizes)
     return CrossAttentionFusion(config, sizes)
-
-
-def fusion_width(config: FusionConfig) -> int:
-    """Length F of the joint vector."""
-    return config.width

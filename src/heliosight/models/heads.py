@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ START_GAIN = 0.1
 SMALLEST_WIDTH = 1e-3  # of a quantile interval or scale, in log1p(ap)
 
 
+@final
 @dataclass(frozen=True)
 class QuantileHeadConfig:
     """Free quantiles: the median, and gaps above and below it through softplus; a free mean."""
@@ -37,6 +38,7 @@ class QuantileHeadConfig:
         _check(self)
 
 
+@final
 @dataclass(frozen=True)
 class GaussianHeadConfig:
     """A Gaussian in log1p(ap): location and scale; quantiles at `levels` in closed form."""
@@ -50,6 +52,7 @@ class GaussianHeadConfig:
         _check(self)
 
 
+@final
 @dataclass(frozen=True)
 class SplitNormalHeadConfig:
     """A Gaussian with its own scale below and above the mode: skewness of either sign."""
@@ -79,6 +82,7 @@ def _check(config: HeadConfig) -> None:
         )
 
 
+@final
 class Trunk(nn.Module):
     """Joint vector `(B, F)` to `(B, L, K)` numbers a lead, starting near `start` `(K,)`."""
 
@@ -94,10 +98,12 @@ class Trunk(nn.Module):
             self.out.bias.copy_(start.to(self.out.bias).repeat(leads))
 
     def forward(self, vector: Tensor) -> Tensor:
-        """`(B, L, K)`."""
-        return self.out(self.hidden(vector)).unflatten(-1, self.shape)
+        """`(B, L, K)`, in the weights' precision even under autocast."""
+        raw = self.out(self.hidden(vector)).to(self.out.weight.dtype)
+        return raw.unflatten(-1, self.shape)
 
 
+@final
 class QuantileHead(nn.Module):
     """See `QuantileHeadConfig`."""
 
@@ -126,6 +132,7 @@ class QuantileHead(nn.Module):
         return Forecast(raw[..., 0], quantiles, self.levels), {}
 
 
+@final
 class GaussianHead(nn.Module):
     """See `GaussianHeadConfig`; exposes `head.location` and `head.scale`, `(B, L)`."""
 
@@ -149,6 +156,7 @@ class GaussianHead(nn.Module):
         return Forecast(location, quantiles, self.levels), features
 
 
+@final
 class SplitNormalHead(nn.Module):
     """See `SplitNormalHeadConfig`; exposes `head.mode`, `head.below`, `head.above`, `(B, L)`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from heliosight.models.tokens import Encoded, PoolingKind, TemporalPooling
 StemKind = Literal["none", "strided", "patch"]
 
 
+@final
 @dataclass(frozen=True)
 class ConvLSTMConfig:
     """ConvLSTM over frames.
@@ -62,6 +63,7 @@ class ConvLSTMConfig:
             )
 
 
+@final
 @dataclass(frozen=True)
 class Conv3dConfig:
     """Convolutions over time and space together, residual; layer k has dilation 2^k in time."""
@@ -101,6 +103,7 @@ def _check_patch(stem: StemKind, patch: int, kind: str) -> None:
         )
 
 
+@final
 class Stem(nn.Module):
     """Frames and their mask to maps `(B, T, F, h, w)`; `.channels` and `.size` say which.
 
@@ -149,6 +152,7 @@ def _stem_convolutions(config: ImageConfig, channels: int) -> nn.Module:
     return nn.Sequential(*layers[:-1])
 
 
+@final
 class Conv3dStack(nn.Module):
     """Residual blocks of Conv3d, GroupNorm and GELU on `(B, T, C, H, W)`."""
 
@@ -174,6 +178,7 @@ def _conv3d(width: int, kernel: int, dilation: int) -> nn.Conv3d:
     return nn.Conv3d(width, width, kernel, dilation=(dilation, 1, 1), padding=padding)
 
 
+@final
 class ImageEncoder(nn.Module):
     """Stem, backbone over frames, one token a frame, pooling over frames."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from heliosight.core.spec import ModalitySpec
 from heliosight.core.tables import Moments
 
 
+@final
 class Normalise(nn.Module):
     """(x - mean) / std per variable; an unobserved place becomes 0, the training mean.
 

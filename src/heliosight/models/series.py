@@ -6,7 +6,7 @@ Each sees `(B, S, 2 V)`: the normalised values and, beside them, whether they we
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from heliosight.models.limits import divides, fraction, positive
 from heliosight.models.tokens import Attention, Encoded, PoolingKind, TemporalPooling, sinusoids
 
 
+@final
 @dataclass(frozen=True)
 class TransformerConfig:
     """Transformer over steps; position lies on the time axis.
@@ -43,6 +44,7 @@ class TransformerConfig:
         divides(self, "heads", "features")
 
 
+@final
 @dataclass(frozen=True)
 class TcnConfig:
     """Causal dilated convolutions with residuals (Bai et al. 2018); layer k has dilation 2^k."""
@@ -61,6 +63,7 @@ class TcnConfig:
         divides(self, "heads", "features")
 
 
+@final
 @dataclass(frozen=True)
 class LstmConfig:
     """LSTM over steps."""
@@ -76,6 +79,7 @@ class LstmConfig:
         divides(self, "heads", "features")
 
 
+@final
 @dataclass(frozen=True)
 class LinearConfig:
     """One linear map of the whole window: the yardstick, and enough for a few daily values."""
@@ -90,6 +94,7 @@ class LinearConfig:
 SeriesConfig = TransformerConfig | TcnConfig | LstmConfig | LinearConfig
 
 
+@final
 class TransformerBlock(nn.Module):
     """Pre-norm block: attention over steps, then a two-layer network, both with residuals."""
 
@@ -110,6 +115,7 @@ class TransformerBlock(nn.Module):
         return x + self.dropout(self.feedforward(self.before_feedforward(x)))
 
 
+@final
 class TransformerEncoder(nn.Module):
     """See `TransformerConfig`."""
 
@@ -139,6 +145,7 @@ class TransformerEncoder(nn.Module):
         return Encoded(tokens, summary, x, weights)
 
 
+@final
 class CausalBlock(nn.Module):
     """Causal dilated convolution, LayerNorm over features, GELU, residual."""
 
@@ -155,6 +162,7 @@ class CausalBlock(nn.Module):
         return x + self.dropout(F.gelu(self.norm(self.conv(past).transpose(1, 2))))
 
 
+@final
 class TcnEncoder(nn.Module):
     """See `TcnConfig`."""
 
@@ -174,6 +182,7 @@ class TcnEncoder(nn.Module):
         return Encoded(tokens, summary, tokens, weights)
 
 
+@final
 class LstmEncoder(nn.Module):
     """See `LstmConfig`."""
 
@@ -190,6 +199,7 @@ class LstmEncoder(nn.Module):
         return Encoded(tokens, summary, tokens, weights)
 
 
+@final
 class LinearEncoder(nn.Module):
     """See `LinearConfig`; its only token is its summary."""
 

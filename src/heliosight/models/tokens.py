@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 PoolingKind = Literal["last", "mean", "attention", "self_attention"]
 
 
+@final
 @dataclass(frozen=True)
 class Encoded:
     """One modality after its encoder.
@@ -38,6 +39,7 @@ def sinusoids(steps: int, width: int) -> Tensor:
     return code.flatten(1)[:, :width].to(torch.get_default_dtype())
 
 
+@final
 class Attention(nn.Module):
     """Multi-head attention over the token axis of each sample (Vaswani et al. 2017, eq. 1)."""
 
@@ -61,6 +63,7 @@ class Attention(nn.Module):
         return self.out((weights @ v).transpose(1, 2).flatten(2)), weights
 
 
+@final
 class TemporalPooling(nn.Module):
     """Tokens `(B, T, F)` to one vector: the last, their mean, or what attention picks.
 
