@@ -26,7 +26,7 @@ BLOCKS = [(to_seconds(f"{y}-01-01"), to_seconds(f"{y + 2}-01-01")) for y in (201
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.lists(st.integers(200, 4000), min_size=2, max_size=6, unique=True),
+    st.lists(st.integers(320, 4000), min_size=2, max_size=6, unique=True),
     st.floats(0, 60),
     st.floats(0, 0.49),
 )
