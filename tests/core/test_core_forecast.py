@@ -87,6 +87,14 @@ def test_mean_ap_of_a_lognormal_is_right_to_one_per_cent():
         assert float(normal(mean, std).mean_ap()) == pytest.approx(float(truth), rel=0.01)
 
 
+def test_mean_ap_keeps_its_precision_under_autocast():
+    q = normal(1.9, 0.7).quantiles.float()
+    forecast = Forecast(q.mean(-1), q, LEVELS.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = forecast.mean_ap()
+    assert torch.equal(inside, forecast.mean_ap())
+
+
 def test_quantiles_ap_are_never_negative():
     assert torch.all(normal(0.1, 1.0).quantiles_ap() >= 0)
 

@@ -149,6 +149,32 @@ def test_any_set_of_modalities_is_the_same_code(small, batch_of, names, fusion):
     assert {n for n in output.features if n in ("images", "solar_wind", "ch_area")} == set(names)
 
 
+def test_two_image_streams_share_the_image_head(small):
+    one = small().spec.modalities["images"]
+    spec = ForecastSpec({"east": one, "west": replace(one, variables=("aia_193",), steps=3)})
+    moments = {
+        "east": Moments((90.0, 127.0), (40.0, 30.0)),
+        "west": Moments((90.0,), (40.0,)),
+        "target": Moments((1.9,), (0.7,)),
+    }
+    model = build_forecaster(small().config, spec, moments)
+    inputs = {"east": torch.rand(2, 2, 5, 16, 16), "west": torch.rand(2, 1, 3, 16, 16)}
+    seen = {name: torch.ones(x.shape[:3]) > 0 for name, x in inputs.items()}
+    output = model(Batch(inputs, seen, torch.arange(2), torch.ones(2, 24), torch.ones(2, 24) > 0))
+    assert output.auxiliary["image"].shape == (2, 24)
+    assert {"cell.east.0", "cell.west.0"} <= model.parts.keys()
+    assert set(model.modules_by_group()) == {"convlstm", "fusion", "head", "auxiliary"}
+
+
+def test_autocast_leaves_the_forecast_in_full_precision(small, batch_of):
+    model, batch = small().eval(), batch_of(2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model(batch)
+    assert output.forecast.quantiles.dtype == torch.float32
+    plain = model(batch).forecast.quantiles
+    assert torch.allclose(output.forecast.quantiles, plain, atol=0.05)
+
+
 def test_it_is_what_the_ports_ask_for(small, batch_of):
     model, batch = small().eval(), batch_of(2)
     assert isinstance(model, Forecaster) and isinstance(model, Differentiable)

@@ -41,7 +41,8 @@ class Forecast:
         the storms, and leaving them out makes the mean several per cent too small.
         """
         combine, weight = _quadrature(self.levels.to(self.quantiles))
-        ap = torch.expm1((self.quantiles @ combine.T).clamp(0.0, LARGEST))
+        with torch.autocast(self.quantiles.device.type, enabled=False):
+            ap = torch.expm1((self.quantiles @ combine.T).clamp(0.0, LARGEST))
         return (ap * weight).sum(-1)
 
     def quantiles_ap(self) -> Tensor:
