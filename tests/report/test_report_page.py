@@ -103,7 +103,7 @@ def test_words_of_records_cannot_inject_markup(inputs, explanations, diagnosis, 
 def test_everything_simulated_is_labelled(inputs):
     html = render(inputs())
     charts = re.findall(r'<svg viewBox="0 0 \d+ [\d.]+" role="img".*?</svg>', html, re.DOTALL)
-    labelled = [c for c in charts if ">SIMULATED<" in c]
+    labelled = [c for c in charts if 'class="stamp"' in c and ">SIMULATED" in c]
     bars = [c for c in charts if "bar-step" in c]
     assert len(charts) == len(labelled) + len(bars)
     screens = re.findall(r'class="screen".*?</div>\s*</div>', html, re.DOTALL)
@@ -119,6 +119,7 @@ def test_failed_self_checks_stand_on_the_figure(inputs):
     assert "Do not rely on this map" in figure
     assert "randomisation = 0.93" in figure
     assert figure.count("FAILED SELF-CHECK") == 2
+    assert ">SIMULATED · FAILED SELF-CHECK<" in html
     first = html[html.index('data-index="0"') : html.index('data-index="1"')]
     assert "FAILED SELF-CHECK" not in first
 

@@ -122,7 +122,7 @@ def colour_bar(scale: float, units: str, words: Words) -> Markup:
     places = (-scale, -scale / 2, 0.0, scale / 2, scale)
     panel.x_axis(places, [number(float(f"{p:.2g}")) for p in places])
     panel.label(30, 50, words("lowers"), "axis", "start")
-    panel.label(190, 50, units, "axis")
+    panel.label(190, 50, words("per_pixel", units=units), "axis")
     panel.label(350, 50, words("raises"), "axis", "end")
     return document(380, 56, [panel], words("colour_bar_alt", units=units, scale=number(scale)))
 

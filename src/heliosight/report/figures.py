@@ -71,6 +71,7 @@ def save_paper_figures(
         for name, figure in paper_figures(inputs):
             if inputs.simulated:
                 _stamp(figure)
+            _settle(figure)
             for kind in formats:
                 path = folder / f"{name}.{kind}"
                 write_bytes(path, _encoded(figure, kind))
@@ -106,6 +107,15 @@ def _stamp(figure: Figure) -> None:
     if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(rect=(0, 0, 1, 1 - line))
     figure.text(0.995, 0.995, "SIMULATED", ha="right", va="top", fontsize=6, color="#6a2c91")
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once and round the places: the solver's last bit varies between runs."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axis in figure.axes:
+        left, bottom, width, height = axis.get_position(original=True).bounds
+        axis.set_position((round(left, 6), round(bottom, 6), round(width, 6), round(height, 6)))
 
 
 def _encoded(figure: Figure, kind: str) -> bytes:

@@ -59,6 +59,7 @@ class ExplanationView:
     beyond: float
     bar: Markup | None
     profile: Markup | None
+    own_profile: bool
     series: tuple[tuple[str, Markup], ...]
     sums: tuple[tuple[str, float], ...]
 
@@ -79,16 +80,19 @@ def _view(
     scale = common_scale(maps) if maps is not None else 0.0
     beyond = float(np.mean(np.abs(maps) > scale)) if maps is not None and scale else 0.0
     series = charts.series_of(arrays, modalities)
+    failed = tuple(check for check in record.checks if not check.passed)
+    stamp = " · ".join(s for s in (stamp, words("failed_short") if failed else "") if s)
     span = charts.time_span(record, [(len(a), modalities.get(k)) for k, a in series.items()])
     return ExplanationView(
         record,
         _channels(record, arrays, maps, scale, sprites),
         tuple(charts.hours_before(record).tolist()),
-        tuple(check for check in record.checks if not check.passed),
+        failed,
         scale,
         beyond,
         charts.colour_bar(scale, record.units, words) if maps is not None else None,
         charts.profile_chart(record, arrays, span, words, stamp),
+        "profile" in arrays,
         tuple(
             (k, charts.series_chart(k, a, modalities.get(k), record, span, words, stamp))
             for k, a in series.items()
