@@ -9,6 +9,7 @@ matrix product. 27 days is one solar rotation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from heliosight.core.errors import ConfigError
 from heliosight.core.records import Interval
 
 
+@final
 @dataclass(frozen=True)
 class Blocks:
     """Block number of each row, `(N,)`, and fold position of each block, `(K,)`."""
@@ -35,7 +37,8 @@ class Blocks:
         """
         if not days > 0:
             raise ConfigError("a block has a positive length", f"{days} days", where="block_days")
-        row, owner = np.empty(len(issue_time), np.int64), []
+        row = np.empty(len(issue_time), np.int64)
+        owner: list[int] = []
         for position, name in enumerate(np.unique(fold)):
             inside = fold == name
             t = issue_time[inside] - issue_time[inside].min()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 
@@ -24,6 +25,7 @@ WIND_VARIABLES = ("speed", "density", "temperature", "b_total", "by_gsm", "bz_gs
 _LOGGED = ("density", "temperature")
 
 
+@final
 @dataclass(frozen=True)
 class Design:
     """Columns of all references side by side; a model takes the groups it may see.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 
@@ -28,6 +29,7 @@ _STRIDE = 7  # a test row every 21 h meets every time of day
 _CHUNK = 512
 
 
+@final
 @dataclass(frozen=True)
 class LeakageRow:
     """Correlation of the day-3 mean of log1p(ap) under one split.

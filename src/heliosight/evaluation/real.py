@@ -67,6 +67,7 @@ class RealTableConfig:
             )
 
 
+@final
 @dataclass(frozen=True)
 class Fact:
     """Something that must be seen on real data: what it says, whether it is seen, what came."""
@@ -76,6 +77,7 @@ class Fact:
     came: str
 
 
+@final
 @dataclass(frozen=True)
 class RealExtras:
     """What belongs to the table and is not a score.
@@ -125,9 +127,8 @@ def real_table(
         **RIDGES,
         **{shifted(d): (*RIDGES["ridge_omni"], f"area{d}") for d in config.shift_days},
     }
-    seed = config.scoring.seed
-    simple = simple_references(ap, rows, seed)
-    ridges = ridge_references(rows, parts, systems, seed)
+    simple = simple_references(ap, rows)
+    ridges = ridge_references(rows, parts, systems)
     predictions = on_common_rows([*simple.predictions, *ridges.predictions, *others])
     thresholds = {**simple.thresholds, **ridges.thresholds, **(other_thresholds or {})}
     card = scorecard(
@@ -141,7 +142,7 @@ def real_table(
         notes=_notes(ridges),
     )
     week = np.concatenate([parts["ap"][:, : features.HISTORY_STEPS], parts["wind"]], 1)
-    leaks = leakage_table(rows, week, seed) if config.leakage else ()
+    leaks = leakage_table(rows, week, config.scoring.seed) if config.leakage else ()
     columns = {name: part.shape[1] for name, part in parts.items()}
     facts = known_facts(card, leaks, config.shift_days)
     extras = RealExtras(thresholds, ridges.strengths, ridges.missing, columns, leaks, facts)

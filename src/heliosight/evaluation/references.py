@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import final
 
 import numpy as np
 
@@ -17,10 +18,9 @@ from heliosight.core.folds import Fold, Span
 from heliosight.core.forecast import DEFAULT_LEVELS
 from heliosight.core.predictions import Predictions
 from heliosight.core.progress import bar
-from heliosight.core.seeding import numpy_stream
 from heliosight.core.tables import SeriesTable
 from heliosight.evaluation import features
-from heliosight.evaluation.dressing import DRAWS, Dressing, best_threshold, join, storm_days
+from heliosight.evaluation.dressing import Dressing, best_threshold, join, storm_days
 from heliosight.evaluation.ridge import Scaling, Sums, fit_ridge
 
 LEADS = 24
@@ -35,6 +35,7 @@ SIMPLE = (
 _THRESHOLD_STRIDE = 5  # 15 h: every time of day, a fifth of the work
 
 
+@final
 @dataclass(frozen=True)
 class Guess:
     """Point forecasts on all rows.
@@ -46,6 +47,7 @@ class Guess:
     mean: np.ndarray | None = None
 
 
+@final
 @dataclass(frozen=True)
 class Rows:
     """The issue times all references share, and the parts each fold may use.
@@ -95,6 +97,7 @@ class Rows:
         return np.concatenate([self.within(fold.train), self.within(fold.validation)])
 
 
+@final
 @dataclass(frozen=True)
 class References:
     """What the references give.
@@ -113,15 +116,12 @@ class References:
     missing: Mapping[str, float] = field(default_factory=dict)
 
 
-def dressed(
-    name: str, rows: Rows, number: int, guess: Guess, seed: int
-) -> tuple[Predictions, np.ndarray]:
+def dressed(name: str, rows: Rows, number: int, guess: Guess) -> tuple[Predictions, np.ndarray]:
     """One system in one fold: its predictions on the test span, its thresholds `(D, G)`."""
     fold = rows.folds[number]
     learn, test = rows.learn(fold), rows.within(fold.test)
     residual = np.log1p(rows.target[learn]) - guess.mean_log[learn]
-    drawn = numpy_stream(seed, "dressing", fold.name).integers(0, len(learn), DRAWS)
-    dressing = Dressing.of(residual, drawn)
+    dressing = Dressing.of(residual)
     mean_log = guess.mean_log[test]
     mean = dressing.mean_ap(mean_log) if guess.mean is None else guess.mean[test]
     given = Predictions(
@@ -203,7 +203,7 @@ def damped(rows: Rows, fold: Fold, simple: Mapping[str, Guess]) -> Guess:
     return Guess(out)
 
 
-def simple_references(ap: SeriesTable, rows: Rows, seed: int = 0) -> References:
+def simple_references(ap: SeriesTable, rows: Rows) -> References:
     """Climatology, trailing mean, persistences, recurrence and their damped combination."""
     raw = simple_guesses(ap, rows)
     parts: dict[str, list[Predictions]] = {name: [] for name in SIMPLE}
@@ -214,7 +214,7 @@ def simple_references(ap: SeriesTable, rows: Rows, seed: int = 0) -> References:
             guesses = {"climatology": base, **{n: filled(g, base) for n, g in raw.items()}}
             guesses["damped"] = damped(rows, fold, guesses)
             for name in SIMPLE:
-                given, limit = dressed(name, rows, number, guesses[name], seed)
+                given, limit = dressed(name, rows, number, guesses[name])
                 parts[name].append(given)
                 limits[name].append(limit)
                 running.advance(note=f"{fold.name} {name}")
@@ -227,7 +227,6 @@ def ridge_references(
     rows: Rows,
     parts: Mapping[str, np.ndarray],
     systems: Mapping[str, tuple[str, ...]],
-    seed: int = 0,
 ) -> References:
     """Ridges on groups of columns.
 
@@ -253,7 +252,7 @@ def ridge_references(
                 weights = np.zeros((x.shape[1], LEADS))
                 weights[columns] = fit.weights
                 guess = Guess(x @ weights + fit.intercept)
-                given, limit = dressed(name, rows, number, guess, seed)
+                given, limit = dressed(name, rows, number, guess)
                 found[name].append(given)
                 limits[name].append(limit)
                 strengths[name].append(fit.strength)

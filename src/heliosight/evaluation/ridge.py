@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 from scipy import linalg
@@ -19,6 +20,7 @@ from heliosight.core.errors import DataError
 STRENGTHS = tuple(float(10.0**k) for k in np.arange(-4.0, 1.76, 0.25))
 
 
+@final
 @dataclass(frozen=True)
 class Scaling:
     """Mean and spread of each column in the training past; NaN becomes the mean.
@@ -49,6 +51,7 @@ class Scaling:
         return np.nan_to_num((values - self.mean) / self.std, nan=0.0)
 
 
+@final
 @dataclass(frozen=True)
 class Sums:
     """Sums over rows of one or more spans: `x` `(N, F)` and `y` `(N, L)`."""
@@ -81,6 +84,7 @@ class Sums:
         return float((rest - 2 * cross + square) / (self.n * len(intercept)))
 
 
+@final
 @dataclass(frozen=True)
 class Path:
     """The eigenvectors of the centred columns: a fit for any strength costs one product."""
@@ -108,6 +112,7 @@ class Path:
         return weights, self.y_mean - self.x_mean @ weights
 
 
+@final
 @dataclass(frozen=True)
 class Fit:
     """A fitted ridge: `weights` `(F, L)`, `intercept` `(L,)`, the strength that was chosen."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from heliosight.evaluation.bootstrap import Blocks, interval
 from heliosight.evaluation.sampling import Samples, sample_scores
 
 
+@final
 @dataclass(frozen=True)
 class ScorecardConfig:
     """How a scorecard is made.
