@@ -1,0 +1,141 @@
+"""Recurrent cells that compute only what a changed window changes.
+
+When some frames of a window are replaced, the calls of a cell before the first replaced frame get
+exactly what they got before. Each call's arguments are compared row by row with those of the
+unchanged window: an equal row takes the remembered output, the others are computed. Nothing is
+assumed of the model, so the answer is the full forward's; the cell must act on rows independently,
+which batch independence says of the whole subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from heliosight.core.batch import Batch
+from heliosight.subject import Subject, capture_calls
+
+
+@contextmanager
+def remembered_calls(subject: Subject, batch: Batch) -> Iterator[None]:
+    """Inside the block, cells of the subject reuse what they gave for `batch` (one window).
+
+    Without cells, or with gradients on, everything is computed as usual.
+    """
+    cells = {role: part for role, part in subject.parts.items() if role.startswith("cell.")}
+    undo: list[Callable[[], None]] = []
+    try:
+        memories = {role: _remember(subject, cell, batch) for role, cell in cells.items()}
+        for role, cell in cells.items():
+            undo.append(memories[role].install(cell))
+        handle = subject.module.register_forward_pre_hook(_restart(memories))
+        undo.append(handle.remove)
+        yield
+    finally:
+        for step in reversed(undo):
+            step()
+
+
+def _remember(subject: Subject, cell: nn.Module, batch: Batch) -> _Memory:
+    with torch.no_grad(), capture_calls(subject, cell) as calls:
+        subject.forecast(batch)
+    return _Memory(
+        [[_tensors(a) for a in args] for args in calls.inputs], [_tensors(o) for o in calls.outputs]
+    )
+
+
+def _restart(memories: Mapping[str, _Memory]) -> Callable[..., None]:
+    def hook(*_: Any) -> None:
+        for memory in memories.values():
+            memory.call = 0
+
+    return hook
+
+
+def _tensors(value: Any) -> Any:
+    """The same nesting with tensors detached."""
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, (tuple, list)):
+        return tuple(_tensors(item) for item in value)
+    return value
+
+
+@final
+class _Memory:
+    """Arguments and outputs of every call for the unchanged window."""
+
+    def __init__(self, inputs: list[list[Any]], outputs: list[Any]) -> None:
+        self.inputs, self.outputs, self.call = inputs, outputs, 0
+
+    def install(self, cell: nn.Module) -> Callable[[], None]:
+        """Put the memory before the cell's forward; returns what takes it away again."""
+        own = "forward" in vars(cell)
+        forward = cell.forward
+
+        def remembering(*args: Any, **kwargs: Any) -> Any:
+            index, self.call = self.call, self.call + 1
+            if torch.is_grad_enabled() or kwargs or index >= len(self.outputs):
+                return forward(*args, **kwargs)
+            return self._answer(forward, args, index)
+
+        cell.forward = remembering
+
+        def restore() -> None:
+            if own:
+                cell.forward = forward
+            else:
+                del cell.forward
+
+        return restore
+
+    def _answer(self, forward: Callable[..., Any], args: tuple[Any, ...], index: int) -> Any:
+        changed = _changed_rows(args, self.inputs[index])
+        if changed is None or changed.all():
+            return forward(*args)
+        kept = _spread(self.outputs[index], len(changed))
+        if not changed.any():
+            return kept
+        return _merged(kept, forward(*_rows(args, changed)), changed)
+
+
+def _changed_rows(args: Any, before: Any) -> Tensor | None:
+    """Rows `(B,)` whose arguments differ from the remembered ones; None when that is unclear."""
+    if isinstance(args, Tensor):
+        if not isinstance(before, Tensor) or args.shape[1:] != before.shape[1:]:
+            return None
+        return (args != before).flatten(1).any(1)
+    if isinstance(args, (tuple, list)):
+        if not isinstance(before, (tuple, list)) or len(args) != len(before):
+            return None
+        found = [_changed_rows(a, b) for a, b in zip(args, before, strict=True) if a is not None]
+        rows = [f for f in found if f is not None]
+        return torch.stack(rows).any(0) if rows and len(rows) == len(found) else None
+    return None
+
+
+def _rows(value: Any, rows: Tensor) -> Any:
+    if isinstance(value, Tensor):
+        return value[rows]
+    return tuple(_rows(v, rows) for v in value) if isinstance(value, (tuple, list)) else value
+
+
+def _spread(value: Any, count: int) -> Any:
+    """Remembered output of one window as that of `count` windows, without copies."""
+    if isinstance(value, Tensor):
+        return value.expand(count, *value.shape[1:])
+    return tuple(_spread(v, count) for v in value) if isinstance(value, tuple) else value
+
+
+def _merged(kept: Any, new: Any, rows: Tensor) -> Any:
+    if isinstance(kept, Tensor):
+        out = kept.clone()
+        out[rows] = new
+        return out
+    if isinstance(kept, tuple):
+        return tuple(_merged(k, n, rows) for k, n in zip(kept, new, strict=True))
+    return kept
