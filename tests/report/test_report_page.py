@@ -126,10 +126,10 @@ def test_failed_self_checks_stand_on_the_figure(inputs):
 
 def test_every_outcome_is_told_in_words(inputs):
     html = render(inputs())
-    for word in ("problem", "inconclusive", "unused, harmless", "fine", "not applicable"):
+    for word in ("problem", "warning, undecided", "fine, unused", "fine<", "not applicable"):
         assert word in html
     assert "not resolved" in html
-    assert "Something is wrong: 1 of 5 checks found a problem." in html
+    assert "Something is wrong: 1 of 5 findings are problems." in html
     assert "Carry the state." in html
 
 

@@ -1,9 +1,11 @@
 import json
 import re
 import string
+from dataclasses import replace
 
 import pytest
 
+from heliosight.report import render
 from heliosight.report.inputs import LANGUAGES
 from heliosight.report.page import TEMPLATES
 from heliosight.report.wording import WORDS, Words
@@ -47,6 +49,18 @@ def test_every_word_is_used():
     }
     computed |= {key for key in unused if key.startswith("headline_")}
     assert set(unused) <= computed
+
+
+def test_a_records_sentence_is_translated_or_stays_english(inputs, diagnosis):
+    known = "Remove it: there is nothing to fix."
+    assert re.search("[가-힣]", Words("ko").sentence(known) or "")
+    assert Words("ko").sentence("another sentence") is None
+    assert Words("en").sentence(known) is None
+    first = diagnosis.findings[0]
+    findings = (replace(first, action=known), *diagnosis.findings[1:])
+    html = render(inputs(diagnosis=replace(diagnosis, findings=findings), language="ko"))
+    assert known not in html
+    assert '<span lang="en">question A1?</span>' in html
 
 
 def test_unknown_names_stand_as_they_are():

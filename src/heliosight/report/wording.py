@@ -1,4 +1,8 @@
-"""Words of the report in the reader's language, from one JSON file per language."""
+"""Words of the report in the reader's language, from JSON files.
+
+`words/<language>.json` holds the report's own words by key; `words/sentences.<language>.json` the
+fixed sentences that records carry in English. A sentence that is not there stays English.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,8 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self._table = _load(language)
+        self._table = _load(f"{language}.json")
+        self._sentences = _load(f"sentences.{language}.json")
 
     def __call__(self, key: str, **values: object) -> str:
         """The words of `key` with its placeholders filled."""
@@ -30,11 +35,12 @@ class Words:
         """The translated name of a metric, system, variable or check; the raw name if unknown."""
         return self._table.get(f"{family}.{name}", name)
 
-    def has(self, key: str) -> bool:
-        """True when the language has this word."""
-        return key in self._table
+    def sentence(self, english: str) -> str | None:
+        """A record's sentence in this language; None where it has only the English one."""
+        return self._sentences.get(english)
 
 
 @cache
-def _load(language: str) -> dict[str, str]:
-    return dict(json.loads((WORDS / f"{language}.json").read_text(encoding="utf-8")))
+def _load(file: str) -> dict[str, str]:
+    path = WORDS / file
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
