@@ -12,7 +12,9 @@ from heliosight.sun.heliosphere import EARTH_KM
 from heliosight.sun.rotation import tilt, tilted, unit_vectors
 from heliosight.sun.structures import Structure
 
-EJECTIONS_A_STRENGTH = 2.0
+EJECTIONS_A_STRENGTH = 2.0  # in 28 days
+LIFE_HOURS = 28 * 24
+MOST_AMPLITUDE = 3.0  # thinning bound; a region that exceeds it erupts at this rate
 START_KM = 20 * 6.957e5
 DRAG = 0.2e-7  # [1/km], mean of Vrsnak et al. 2013
 AMBIENT = 400.0  # km/s
@@ -74,41 +76,49 @@ def ejections(region: Structure, seed: int, rate: float, suns: str = "cme") -> l
     at its largest possible rate and thinned). A CME meets the Earth when the angle between its
     direction and the Sun-Earth line is under its half width.
     """
-    stream = numpy_stream(seed, suns, *region.key.split("/"))
     life = region.death - region.birth
-    count = stream.poisson(EJECTIONS_A_STRENGTH * rate * region.efficiency * life / (28 * 24) * 3)
-    found = []
-    for number in range(count):
-        event = _ejection(region, numpy_stream(seed, suns, *region.key.split("/"), number), life)
-        if event is not None:
-            found.append(event)
+    stream = numpy_stream(seed, suns, *region.key.split("/"))
+    most = EJECTIONS_A_STRENGTH * MOST_AMPLITUDE * rate * region.efficiency * life / LIFE_HOURS
+    count = stream.poisson(most)
+    launch = region.birth + stream.uniform(size=count) * life
+    kept = stream.uniform(size=count) * MOST_AMPLITUDE
+    draws = stream.standard_normal((count, 4))
+    amplitude = region.amplitude(launch)
+    hit = (kept < amplitude) & (_miss_angle(region, launch, draws) < _half_width(draws[:, 2]))
+    chosen = np.flatnonzero(hit)
+    found = [
+        _ejection(region.key, float(launch[i]), float(amplitude[i]), float(draws[i, 3]), spawned)
+        for i, spawned in zip(chosen, stream.spawn(len(chosen)), strict=True)
+    ]
     return sorted(found, key=lambda e: e.launch)
 
 
-def _ejection(region: Structure, draw: np.random.Generator, life: float) -> Ejection | None:
-    launch = region.birth + draw.uniform() * life
-    amplitude = float(region.amplitude(np.array(launch)))
-    kept = draw.uniform() * 3.0 < amplitude
-    place = (
-        region.latitude + draw.normal(0, 10),
-        float(region.longitude_at(np.array(launch))) + draw.normal(0, 10),
-    )
-    b0 = float(tilt(np.array(launch * HOUR)))
-    toward = tilted(unit_vectors(np.array(place[0]), np.array(place[1])), b0)[2]
-    half_width = np.clip(draw.normal(36, 9), 15, 70)
-    if not kept or np.degrees(np.arccos(np.clip(toward, -1, 1))) > half_width:
-        return None
-    speed = np.clip(draw.lognormal(np.log(520 + 60 * amplitude), 0.38), 250, 2600)
+def _miss_angle(region: Structure, launch: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Angle [deg] between each CME and the Earth; CMEs leave their region's radial by 10 deg."""
+    latitude = region.latitude + 10.0 * draws[:, 0]
+    longitude = region.longitude_at(launch) + 10.0 * draws[:, 1]
+    toward = tilted(unit_vectors(latitude, longitude), tilt(launch * HOUR))[..., 2]
+    return np.degrees(np.arccos(np.clip(toward, -1, 1)))
+
+
+def _half_width(draw: np.ndarray) -> np.ndarray:
+    return np.clip(36.0 + 9.0 * draw, 15, 70)
+
+
+def _ejection(
+    key: str, launch: float, amplitude: float, swift: float, draw: np.random.Generator
+) -> Ejection:
+    speed = np.clip((520 + 60 * amplitude) * np.exp(0.38 * swift), 250, 2600)
     hours, arriving = transit(speed)
     travel = np.clip(float(hours) + draw.normal(0, TRANSIT_SPREAD), 15, LONGEST_TRANSIT)
     return Ejection(
-        key=region.key,
-        launch=float(launch),
+        key=key,
+        launch=launch,
         arrival=float(launch + travel),
         speed=float(arriving),
         sheath=float(np.clip(draw.normal(10, 3), 4, 20)),
         rope=float(np.clip(draw.lognormal(np.log(21), 0.3), 8, 48)),
-        field=float((7.0 + 0.028 * max(float(arriving) - 350, 0)) * draw.lognormal(0, 0.3)),
+        field=float((5.5 + 0.015 * max(float(arriving) - 350, 0)) * draw.lognormal(0, 0.3)),
         phase=float(draw.uniform(0, 2 * np.pi)),
         turn=float(draw.choice([-1.0, 1.0]) * draw.uniform(0.7, 1.1) * np.pi),
         jitter=draw.standard_normal((LONGEST_PASSAGE, 3)),

@@ -10,7 +10,7 @@ from heliosight.core.clock import HOUR
 from heliosight.core.seeding import numpy_stream
 from heliosight.core.tables import BAD_FRAME, MISSING
 from heliosight.sun.drive import half_latitude, held, meridian_time
-from heliosight.sun.rotation import Disc, disc, hole_rate, pixel_coordinates, tilt
+from heliosight.sun.rotation import Disc, disc, hole_rate, pixel_coordinates, tilt, unit_vectors
 from heliosight.sun.source import SLICE_AREA
 from heliosight.sun.surface import (
     NETWORKS,
@@ -33,6 +33,8 @@ CHANNELS = ("aia_193", "aia_211", "hmi_magnetogram")
 _RADII = np.array([0.0, 0.4, 0.7, 0.9, 0.97, 1.04, 1.12, 1.2, 1.3, 1.44, 1.52, 1.6, 1.85])
 _PROFILE_193 = np.array([158, 160, 160, 165, 178, 184, 150, 123, 98, 78, 30, 11, 0.0])
 _PROFILE_211 = np.array([142, 145, 145, 148, 160, 168, 137, 110, 84, 62, 25, 9, 0.0])
+# Standard deviation of each channel's disc on those frames; the unit of a structure's visibility.
+SPREADS = np.array([[21.0], [26.0], [26.0]], dtype=np.float32)
 STATIC_PLACE = (12.0, -18.0)  # latitude, longitude [deg] of the source that does not rotate
 STATIC_WIDTH = 0.20  # [rad]
 
@@ -91,52 +93,61 @@ def render_block(paint: Painter, times: np.ndarray, out: np.ndarray, flags: np.n
     maps: dict[tuple[str, int], np.ndarray] = {}
     for i, second in enumerate(times):
         stream = numpy_stream(paint.world.config.seed, "frame", int(second))
-        fate, bad = _fate(paint.world, stream)
+        fate = _fate(paint.world, stream)
         flags[i] = fate
         if fate & MISSING:
             out[i] = 0
             continue
         field = clean_fields(paint, amplitude[:, i], longitude[:, i], float(second))
-        grey = observe(paint, field, float(second), stream, maps, bad)
+        grey = observe(paint, field, float(second), stream, maps, fate == BAD_FRAME)
         np.clip(np.rint(grey, out=grey), 0, 255, out=grey)
         out[i] = grey
 
 
-def _fate(world: World, stream: np.random.Generator) -> tuple[int, bool]:
+def frame_fate(world: World, second: int) -> int:
+    """Flag of the frame of one moment: 0, missing or badly exposed."""
+    return _fate(world, numpy_stream(world.config.seed, "frame", second))
+
+
+def _fate(world: World, stream: np.random.Generator) -> int:
     absent, spoiled = stream.uniform(size=2)
     if absent < world.config.missing:
-        return MISSING, False
-    bad = bool(spoiled < world.config.bad_frames)
-    return (BAD_FRAME if bad else 0), bad
+        return MISSING
+    return BAD_FRAME if spoiled < world.config.bad_frames else 0
 
 
 def clean_fields(
-    paint: Painter, amplitude: np.ndarray, longitude: np.ndarray, second: float
+    paint: Painter,
+    amplitude: np.ndarray,
+    longitude: np.ndarray,
+    second: float,
+    painted: bool = True,
 ) -> Fields:
-    """Fields of the structures the frame of one moment shows, without noise."""
+    """Fields of the structures the frame of one moment shows, without noise.
+
+    `painted=False` leaves out the one hole that a drive or a static source paints.
+    """
     b0 = float(tilt(np.array(second)))
     field = fields(paint.disc.vectors, paint.lobes, amplitude, longitude, b0)
     config, drive = paint.world.config, paint.world.drive
-    if drive is None and not config.static:
+    if not painted or (drive is None and not config.static):
         return field
     latitude, west = pixel_coordinates(paint.disc.vectors, b0)
-    painted = _driven(paint, latitude, west, second) if drive else _static(paint, second)
-    return Fields(field.dark + painted.astype(np.float32), field.bright, field.flux)
+    added = _driven(paint, latitude, west, second) if drive else _static(paint, second)
+    return Fields(field.dark + added.astype(np.float32), field.bright, field.flux)
 
 
 def _driven(paint: Painter, latitude: np.ndarray, west: np.ndarray, second: float) -> np.ndarray:
-    """Darkness of an equatorial band whose height at each longitude is the drive's then."""
+    """Darkness of an equatorial band whose height at each longitude is the drive's then.
+
+    It turns rigidly at the equator's rate, so that a band stays a band.
+    """
     assert paint.world.drive is not None
-    crossed = meridian_time(second, west, 24 * hole_rate_per_hour(latitude))
+    crossed = meridian_time(second, west, hole_rate(np.zeros(1)))
     height = half_latitude(held(paint.world.drive, crossed))
     away = np.radians(np.abs(latitude) - height)
     inside = 1.0 / (1.0 + np.exp(np.clip(away / 0.02, -30, 30)))
     return np.where(height > 0, inside, 0.0)
-
-
-def hole_rate_per_hour(latitude: np.ndarray) -> np.ndarray:
-    """Synodic rotation of holes [deg/h]; rigid, at the equator's rate, so that bands stay bands."""
-    return np.full(latitude.shape, float(hole_rate(np.array(0.0)))) / 24.0
 
 
 def _static(paint: Painter, second: float) -> np.ndarray:
@@ -144,9 +155,17 @@ def _static(paint: Painter, second: float) -> np.ndarray:
     hour = int(second // HOUR)
     area = paint.world.seen_area(hour)
     amplitude = 0.5 * np.exp(area * SLICE_AREA / (2 * np.pi * STATIC_WIDTH**2)) if area else 0.0
-    lat, lon = np.radians(STATIC_PLACE)
-    centre = np.array([np.cos(lat) * np.sin(lon), np.sin(lat), np.cos(lat) * np.cos(lon)])
+    centre = unit_vectors(np.array(STATIC_PLACE[0]), np.array(STATIC_PLACE[1]))
     return amplitude * np.exp((paint.disc.vectors @ centre - 1.0) / STATIC_WIDTH**2)
+
+
+def painted_area(world: World, hours: np.ndarray) -> np.ndarray | None:
+    """`(N, 1)` area that a painted source shows at some hours; None where none is painted."""
+    if world.drive is not None:
+        return held(world.drive, hours * HOUR)[:, None]
+    if world.config.static:
+        return np.array([[world.seen_area(int(hour))] for hour in hours])
+    return None
 
 
 def contrast(paint: Painter, field: Fields, channel: int) -> np.ndarray:

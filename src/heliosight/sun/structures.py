@@ -14,10 +14,12 @@ from heliosight.sun.cycle import activity, hole_activity, phase, spot_latitude
 from heliosight.sun.rotation import hole_rate, magnetic_rate
 
 BLOCK_HOURS = 27 * 24
-HOLES_A_BLOCK = 3.0
+DECOY = "decoy"  # name of the independent Sun's streams
+HOLES_A_BLOCK = 3.6
 REGIONS_A_BLOCK = 13.0
 LONGEST_HOURS = 400 * 24
 Maker = Callable[[str, int, float, np.random.Generator], "Structure"]
+EFFICIENCY_SPREAD = (-0.6, 1.1)  # mean and spread of log efficiency of holes
 _WOBBLE_DAYS, _WOBBLE_SIZE = 12.0, 0.22
 
 
@@ -39,6 +41,7 @@ class Structure:
     lobes : `(n, 4)` latitude [deg], longitude offset [deg], width [rad], weight.
     wobble : `(days,)` log amplitude at each day of life.
     hidden_rank : uniform 0..1 draw; frames show it when it lies under `image_information`.
+    decoy : of an independent Sun; causes nothing.
     """
 
     key: str
@@ -54,6 +57,7 @@ class Structure:
     lobes: np.ndarray = field(repr=False)
     wobble: np.ndarray = field(repr=False)
     hidden_rank: float = 0.0
+    decoy: bool = False
 
     def amplitude(self, hours: np.ndarray) -> np.ndarray:
         """Amplitude at hours since 1970, any shape; exactly 0 outside its life."""
@@ -98,7 +102,11 @@ def _born(config: SunConfig, suns: str, block: int, make: Maker, mean: float) ->
     keys = [f"{name}/{block}/{i}" for i in range(count)]
     streams = [numpy_stream(config.seed, suns, *key.split("/")) for key in keys]
     return [
-        replace(make(key, block * BLOCK_HOURS, at, stream), hidden_rank=float(stream.uniform()))
+        replace(
+            make(key, block * BLOCK_HOURS, at, stream),
+            hidden_rank=float(stream.uniform()),
+            decoy=suns == DECOY,
+        )
         for key, stream in zip(keys, streams, strict=True)
     ]
 
@@ -127,7 +135,7 @@ def _hole(key: str, hour: int, at: float, stream: np.random.Generator) -> Struct
         [
             np.clip(latitude + along, -65, 65),
             along * slant + stream.normal(0, 2.5, count),
-            np.radians(stream.uniform(3.0, 6.5, count)),
+            np.radians(stream.uniform(2.2, 4.4, count)),
             stream.uniform(0.7, 1.2, count),
         ],
         axis=1,
@@ -141,9 +149,9 @@ def _hole(key: str, hour: int, at: float, stream: np.random.Generator) -> Struct
         rate=float(hole_rate(np.array(latitude))) / 24,
         birth=float(birth),
         death=float(birth + life),
-        strength=float(stream.uniform(0.8, 1.9)),
+        strength=float(stream.uniform(0.65, 1.45)),
         polarity=side if stream.uniform() < 0.8 else -side,
-        efficiency=float(stream.lognormal(-0.06, 0.35)),
+        efficiency=float(stream.lognormal(*EFFICIENCY_SPREAD)),
         lobes=lobes,
         wobble=_wobble(stream, life),
     )

@@ -10,21 +10,22 @@ from heliosight.core.seeding import numpy_stream
 BLOCK_HOURS = 720
 # name: (e-folding time [h], standard deviation); "slow" and "fast" parts of one field add up.
 PROCESSES = {
-    "source": (26.0, 42.0),  # speed of the source [km/s]
+    "source": (46.0, 46.0),  # speed of the source [km/s]
     "speed": (5.0, 9.0),  # at the Earth [km/s]
     "density": (14.0, 0.45),  # log
     "temperature": (10.0, 0.45),  # log
-    "field": (16.0, 0.27),  # log
+    "field": (30.0, 0.32),  # log
     "bx_fast": (1.6, 0.45),  # direction of the field, in units of its spiral part
     "by_fast": (1.6, 0.45),
     "bz_fast": (1.6, 0.50),
     "bx_slow": (10.0, 0.40),
     "by_slow": (10.0, 0.40),
     "bz_slow": (10.0, 0.32),
-    "kp": (3.0, 0.55),  # Kp that no wind explains
+    "kp": (6.0, 0.60),  # Kp that no wind explains
     "sector": (180.0, 1.0),  # background polarity
 }
 NAMES = tuple(PROCESSES)
+AT_THE_SUN = ("source", "sector")  # these travel; the others act where they are measured
 
 
 def white(seed: int, first: int, last: int, suns: str = "wind") -> np.ndarray:

@@ -12,17 +12,21 @@ from heliosight.core.clock import HOUR
 from heliosight.core.geomagnetic import AP_LEVELS
 from heliosight.core.tables import SeriesTable
 from heliosight.sun import wind_noise
-from heliosight.sun.cme import LONGEST_PASSAGE, LONGEST_TRANSIT, Ejection, ejections
+from heliosight.sun.cme import LONGEST_PASSAGE, Ejection, ejections
 from heliosight.sun.config import SunConfig
 from heliosight.sun.drive import held, require_drive
 from heliosight.sun.heliosphere import REACH_HOURS
 from heliosight.sun.index import ap_continuous, kp_continuous, kp_step, reach_hours
 from heliosight.sun.source import sources
-from heliosight.sun.structures import Structure, plant
+from heliosight.sun.structures import DECOY, Structure, plant
 from heliosight.sun.wind import Wind, ambient, finish, overlay
 
-AHEAD_HOURS = 72  # the wind is run so far past the end, for the redundancy dial
+AHEAD_HOURS = 84  # run past the end: 72 h for the redundancy dial, 12 h for what is right behind
+# Run before the start: longer than any cause acts with the longest memory (1665 h), and the same
+# for every dial, so that a dial never shifts a draw.
+SPIN_UP_HOURS = 2100
 DRIVE_KEY: Final = "drive"
+STATIC_KEY: Final = "static"
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,12 @@ class World:
     drive: SeriesTable | None
 
     def area(
-        self, begin: int, end: int, without: Collection[str] = (), decoy: bool = False
+        self,
+        begin: int,
+        end: int,
+        without: Collection[str] = (),
+        decoy: bool = False,
+        only: str = "",
     ) -> tuple[np.ndarray, np.ndarray]:
         """Open-field slice area fraction of [begin, end) hours, and the same signed by polarity."""
         total, signed = np.zeros(end - begin), np.zeros(end - begin)
@@ -60,9 +69,10 @@ class World:
             if DRIVE_KEY not in without:
                 total += self.config.hole_share * held(self.drive, np.arange(begin, end) * HOUR)
             return total, signed
-        for key, (start, values, sign) in (self.decoys if decoy else self.sources).items():
+        known = self.decoys if decoy else self.sources
+        for key, (start, values, sign) in ({only: known[only]} if only else known).items():
             low, high = max(begin, start), min(end, start + len(values))
-            if key in without or high <= low:
+            if key in without or STATIC_KEY in without or high <= low:
                 continue
             part = self.config.hole_share * values[low - start : high - start]
             total[low - begin : high - begin] += part
@@ -81,7 +91,7 @@ class World:
 def build_world(config: SunConfig, drive: SeriesTable | None = None) -> World:
     """Draw the whole hidden state of a run."""
     require_drive(config, drive)
-    first = config.start_second // HOUR - spin_up(config)
+    first = config.start_second // HOUR - SPIN_UP_HOURS
     last = config.stop_second // HOUR + AHEAD_HOURS
     planted = plant(config, first, last)
     if drive is not None:
@@ -108,14 +118,14 @@ def build_world(config: SunConfig, drive: SeriesTable | None = None) -> World:
 
 def _decoys(config: SunConfig, first: int, last: int) -> dict[str, tuple[int, np.ndarray, float]]:
     if config.static and config.image_information < 1.0:
-        return sources(plant(config, first, last, "decoy"), first, last)
+        return sources(plant(config, first, last, DECOY), first, last)
     return {}
 
 
-def spin_up(config: SunConfig) -> int:
-    """Hours before the start that still act on it, and room for the noise to settle."""
-    reach = REACH_HOURS + reach_hours(config.memory_hours) + LONGEST_PASSAGE + LONGEST_TRANSIT
-    return 3 * int(np.ceil((reach + 200) / 3))
+def reach_back(config: SunConfig) -> int:
+    """Hours, a multiple of 3, after which sources and passing CMEs are forgotten exactly."""
+    reach = REACH_HOURS + reach_hours(config.memory_hours) + LONGEST_PASSAGE
+    return 3 * int(np.ceil((reach + 3) / 3))
 
 
 def _shown(
@@ -127,7 +137,7 @@ def _shown(
     place of the hidden ones stand structures of an independent Sun, chosen the same way.
     """
     share = config.image_information
-    decoys = plant(config, first, last, "decoy") if share < 1.0 else []
+    decoys = plant(config, first, last, DECOY) if share < 1.0 else []
     if drive is not None or config.static:
         decoys = [s for s in decoys if s.kind == "region"]
         planted = [s for s in planted if s.kind == "region"]

@@ -1,0 +1,254 @@
+"""How much of the target anybody could know: brackets by what is observed.
+
+Target: daily means of log1p(ap) over day 1, 2, 3 after issue. Per kind of information two numbers:
+
+- `ceiling`: the share of variance explained by the conditional mean given the hidden state that
+  the information can at most reveal, by Monte Carlo over everything it cannot reveal. `images`
+  know every structure (place, size, polarity) for certain; unknown are the wind's variability,
+  each hole's hidden efficiency and every CME. `both`, and `wind`, know in addition the
+  efficiencies, the CMEs already launched, and the wind's variability as far as it has arrived;
+  unknown are variability that has left the Sun but not arrived, and all that is drawn later. These are upper bounds: real frames are noisy and a week long. Exact
+  up to Monte Carlo error (its bias is removed, its spread is in `error`), except that structures
+  born after issue are taken as known; wind needs more than two days to arrive, so only the last
+  hours of day 3 can feel it.
+- `floor`: the share explained, on the other half of the run, by ridge regression on noise-free
+  features of the same information (hole area by longitude and region brightness in three frames
+  or in one; wind and ap of the last week). A lower bound: the best predictor is not linear.
+
+The best any model could do lies between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import lfilter
+
+from heliosight.core.clock import HOUR
+from heliosight.core.geomagnetic import AP_LEVELS
+from heliosight.core.progress import bar
+from heliosight.core.seeding import numpy_stream
+from heliosight.sun.cme import Ejection, ejections
+from heliosight.sun.features import image_features, wind_features
+from heliosight.sun.heliosphere import EARTH_KM, INNER_KM
+from heliosight.sun.index import kp_continuous, kp_step
+from heliosight.sun.structures import EFFICIENCY_SPREAD
+from heliosight.sun.wind import Wind, ambient, finish, overlay
+from heliosight.sun.wind_noise import AT_THE_SUN, PROCESSES
+from heliosight.sun.world import World, reach_back, run_index, run_wind
+
+DAYS = (1, 2, 3)
+WINDOW_HOURS = 72
+PAD = 12
+BLOCK_DAYS = 27
+RIDGE = 30.0
+
+
+@dataclass(frozen=True)
+class Knowable:
+    """Share of the variance of daily mean log1p(ap) that is knowable.
+
+    Attributes
+    ----------
+    information : `images`, `wind`, `both`, or `frame k` (k-th of 28, oldest first, alone).
+    day : 1, 2 or 3.
+    floor, ceiling : bounds, see the module; ceiling None where only the floor is computed.
+    error : standard error of the ceiling (of the floor where there is none) over 27-day blocks.
+    """
+
+    information: str
+    day: int
+    floor: float
+    ceiling: float | None
+    error: float
+
+
+def achievable(
+    world: World, noise: Wind, issues: int, members: int, frames: Sequence[int]
+) -> list[Knowable]:
+    """Brackets for images, wind, both and single frames.
+
+    Parameters
+    ----------
+    issues : issue times, evenly spaced over the run, for the ceilings.
+    members : redrawn futures per issue time.
+    frames : which of 28 frames to judge alone.
+    """
+    ceilings = {name: _ceiling(world, noise, name, issues, members) for name in ("images", "both")}
+    ceilings["wind"] = ceilings["both"]
+    floors = _floors(world, noise, frames)
+    found = []
+    for name, values in floors.items():
+        for row, day in enumerate(DAYS):
+            floor, spread = values[row]
+            top, error = ceilings[name][row] if name in ceilings else (None, spread)
+            found.append(Knowable(name, day, floor, top, error))
+    return found
+
+
+def _ceiling(
+    world: World, noise: Wind, name: str, issues: int, members: int
+) -> list[tuple[float, float]]:
+    """Per day the explained share and its standard error."""
+    begin, end = world.config.start_second // HOUR, world.config.stop_second // HOUR
+    hours = np.linspace(begin + 24, end - WINDOW_HOURS, issues).astype(int) // 3 * 3
+    actual, mean, spread = (np.empty((len(hours), 3)) for _ in range(3))
+    with bar(f"knowable from {name}", len(hours)) as running:
+        for row, hour in enumerate(hours):
+            actual[row] = _days(_actual(world, noise, hour))
+            drawn = _days(_members(world, noise, name, int(hour), members))
+            mean[row], spread[row] = drawn.mean(0), drawn.var(0, ddof=1)
+            running.advance()
+    # the mean of a few members misses the conditional mean by spread / members
+    loss = (actual - mean) ** 2 - spread / members
+    return [_explained(actual[:, d], loss[:, d], hours) for d in range(3)]
+
+
+def _explained(actual: np.ndarray, loss: np.ndarray, hours: np.ndarray) -> tuple[float, float]:
+    """1 - mean loss / variance, and its standard error by leaving out 27-day blocks."""
+    blocks = hours // (24 * BLOCK_DAYS)
+    names = np.unique(blocks)
+    whole = 1.0 - loss.mean() / actual.var()
+    if len(names) < 3:
+        return float(whole), float("nan")
+    left = [1.0 - loss[blocks != b].mean() / actual[blocks != b].var() for b in names]
+    error = np.sqrt((len(names) - 1) * np.var(left))
+    return float(whole), float(error)
+
+
+def _days(ap: np.ndarray) -> np.ndarray:
+    """Daily means of log1p(ap) `(..., 3)` from 24 leads `(..., 24)`."""
+    return np.log1p(ap).reshape(*ap.shape[:-1], 3, 8).mean(-1)
+
+
+def _span(world: World, hour: int) -> tuple[int, int]:
+    return max(world.first, hour - reach_back(world.config)), hour + WINDOW_HOURS + PAD
+
+
+def _actual(world: World, noise: Wind, hour: int) -> np.ndarray:
+    begin, end = _span(world, hour)
+    ap = run_index(world, begin, run_wind(world, begin, end, (), noise), noise)["ap"]
+    return ap[(hour - begin) // 3 :][:24]
+
+
+def _members(world: World, noise: Wind, name: str, hour: int, members: int) -> np.ndarray:
+    """`(members, 24)` ap drawn given what is known at `hour`."""
+    begin, end = _span(world, hour)
+    stream = numpy_stream(world.config.seed, "knowable", name, hour)
+    known = hour if name == "both" else begin
+    arrived = max(begin, known - _under_way(world, noise, hour)) if name == "both" else begin
+    drawn = _redrawn(world, noise, (begin, end, known, arrived), members, stream)
+    area, signed = _areas(world, begin, end, members, None if name == "both" else stream)
+    wind = ambient(area, signed, drawn, world.config.noise)
+    hours = np.arange(begin, end)
+    for member in range(members):
+        own = {key: values[member] for key, values in wind.items()}
+        overlay(own, hours, _events(world, begin, end, known, f"{name}/{hour}/{member}"))
+    whole = finish(wind, hours)
+    unexplained = world.config.noise * drawn["kp"]
+    raw = kp_continuous(whole, world.config.memory_hours, unexplained)
+    return AP_LEVELS[kp_step(raw)][:, (hour - begin) // 3 :][:, :24]
+
+
+def _under_way(world: World, noise: Wind, hour: int) -> int:
+    """Hours since the wind now at the Earth left the Sun: it moves at its own speed."""
+    begin, end = _span(world, hour)
+    speed = run_wind(world, begin, end, (), noise)["speed"][hour - begin]
+    return int((EARTH_KM - INNER_KM) / speed / HOUR)
+
+
+def _redrawn(
+    world: World,
+    noise: Wind,
+    times: tuple[int, int, int, int],
+    members: int,
+    stream: np.random.Generator,
+) -> Wind:
+    """Noise `(members, hours)` that is the world's as far as known, and redrawn from there on.
+
+    `times` are begin, end, the hour up to which what happens at the Earth is known, and the hour
+    up to which what leaves the Sun is.
+    """
+    found = {}
+    begin, end, felt, arrived = times
+    for name, (memory, size) in PROCESSES.items():
+        keep = np.exp(-1.0 / memory)
+        known = arrived if name in AT_THE_SUN else felt
+        past = noise[name][begin - world.first : known - world.first]
+        kicks = stream.standard_normal((members, end - known)) * size * np.sqrt(1 - keep**2)
+        last = np.full(members, past[-1]) if len(past) else size * stream.standard_normal(members)
+        future, _ = lfilter([1.0], [1.0, -keep], kicks, axis=-1, zi=keep * last[:, None])
+        found[name] = np.concatenate([np.tile(past, (members, 1)), future], axis=1)
+    return found
+
+
+def _areas(
+    world: World, begin: int, end: int, members: int, stream: np.random.Generator | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Source areas `(members, hours)`; with a stream each hole's efficiency is redrawn."""
+    if stream is None or world.drive is not None:
+        area, signed = world.area(begin, end)
+        return np.tile(area, (members, 1)), np.tile(signed, (members, 1))
+    total, signed_total = np.zeros((2, members, end - begin))
+    kept = {s.key: s.efficiency for s in world.structures}
+    for key in world.sources:
+        area, signed = world.area(begin, end, only=key)
+        if area.any():
+            fresh = stream.lognormal(*EFFICIENCY_SPREAD, members) / kept[key]
+            total += fresh[:, None] * area
+            signed_total += fresh[:, None] * signed
+    return total, signed_total
+
+
+def _events(world: World, begin: int, end: int, known: int, draw: str) -> list[Ejection]:
+    """CMEs launched before `known`, and others drawn afresh from then on."""
+    past = [e for e in world.events if e.launch < known]
+    fresh = [
+        event
+        for region in world.structures
+        if region.kind == "region" and region.death > known - 150 and region.birth < end
+        for event in ejections(region, world.config.seed, world.config.cme_share, f"again/{draw}")
+    ]
+    return [
+        e for e in past + fresh if begin - 72 < e.arrival < end and (e in past or e.launch >= known)
+    ]
+
+
+def _floors(
+    world: World, noise: Wind, frames: Sequence[int]
+) -> dict[str, list[tuple[float, float]]]:
+    """Ridge regressions on half of the run, scored on the other half, both ways."""
+    begin, end = world.config.start_second // HOUR, world.config.stop_second // HOUR
+    hours = np.arange(begin + 7 * 24, end - WINDOW_HOURS, 12)
+    wind = run_wind(world, world.first, world.last, (), noise)
+    ap = run_index(world, world.first, wind, noise)["ap"]
+    leads = (hours[:, None] - world.first) // 3 + np.arange(24)
+    target = _days(ap[leads])
+    cadence = world.config.image_cadence_hours
+    ages = [0, 9, 18]
+    seen = np.concatenate([image_features(world, hours - a * cadence) for a in ages], axis=1)
+    felt = wind_features(world, wind, ap, hours)
+    inputs = {"images": seen, "wind": felt, "both": np.concatenate([seen, felt], axis=1)}
+    for frame in frames:
+        inputs[f"frame {frame}"] = image_features(world, hours - (27 - frame) * cadence)
+    return {name: _ridge(x, target, hours) for name, x in inputs.items()}
+
+
+def _ridge(
+    features: np.ndarray, target: np.ndarray, hours: np.ndarray
+) -> list[tuple[float, float]]:
+    """Per day the share explained out of sample by halves of alternate 108-day spans."""
+    fold = hours // (24 * BLOCK_DAYS * 4) % 2
+    forecast = np.empty_like(target)
+    for side in (0, 1):
+        fit, test = fold != side, fold == side
+        if not fit.any() or not test.any():
+            return [(float("nan"), float("nan"))] * 3
+        mean, spread = features[fit].mean(0), features[fit].std(0) + 1e-9
+        x, z = (features[fit] - mean) / spread, (features[test] - mean) / spread
+        centre = target[fit].mean(0)
+        gram = x.T @ x + RIDGE * np.eye(x.shape[1])
+        forecast[test] = centre + z @ np.linalg.solve(gram, x.T @ (target[fit] - centre))
+    return [_explained(target[:, d], (target - forecast)[:, d] ** 2, hours) for d in range(3)]
