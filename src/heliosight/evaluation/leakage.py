@@ -36,7 +36,7 @@ class LeakageRow:
 
     Attributes
     ----------
-    split : `random anchors`, `2-year blocks` or `walk-forward`.
+    split : `random anchors`, `blocks with buffer` (two years, 34 days) or `walk-forward`.
     pooled : over all test rows; within : mean over the blocks or folds (None for one random set).
     rows : test rows scored.
     """
@@ -84,7 +84,10 @@ def random_split(issue_time: np.ndarray, seed: int) -> list[tuple[np.ndarray, np
 def block_split(
     issue_time: np.ndarray, block_days: float = BLOCK_DAYS, buffer_days: float = BUFFER_DAYS
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Each block is test once; training is all the rest, past and future, outside the buffer."""
+    """Each block is test once; training is all the rest, past and future, outside the buffer.
+
+    A block with nothing outside its buffer is left out: data of one block give no split.
+    """
     block = ((issue_time - issue_time.min()) / (block_days * DAY)).astype(int)
     out = []
     for number in np.unique(block):
@@ -92,7 +95,8 @@ def block_split(
         first, last = issue_time[inside[0]], issue_time[inside[-1]]
         gap = buffer_days * DAY
         far = (issue_time < first - gap) | (issue_time > last + gap)
-        out.append((np.flatnonzero(far), inside))
+        if far.any():
+            out.append((np.flatnonzero(far), inside))
     return out
 
 
@@ -102,7 +106,11 @@ def walk_forward_split(rows: Rows) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def leakage_table(
-    rows: Rows, columns: np.ndarray, seed: int = 0, neighbours: int = NEIGHBOURS
+    rows: Rows,
+    columns: np.ndarray,
+    seed: int = 0,
+    neighbours: int = NEIGHBOURS,
+    block_days: float = BLOCK_DAYS,
 ) -> tuple[LeakageRow, ...]:
     """The inflation by splitting.
 
@@ -117,7 +125,7 @@ def leakage_table(
     target = np.log1p(rows.target[:, 2 * LEADS_A_DAY :]).mean(1)
     splits: Mapping[str, list[tuple[np.ndarray, np.ndarray]]] = {
         "random anchors": random_split(rows.issue_time, seed),
-        "2-year blocks": block_split(rows.issue_time),
+        "blocks with buffer": block_split(rows.issue_time, block_days),
         "walk-forward": walk_forward_split(rows),
     }
     found = []
@@ -127,7 +135,8 @@ def leakage_table(
             for train, test in parts:
                 scored.append(_forecast(columns, target, train, test[::_STRIDE], neighbours))
                 running.advance(note=name)
-            found.append(_row(name, scored))
+            if scored:
+                found.append(_row(name, scored))
     return tuple(found)
 
 
