@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from heliosight.core.records import Diagnosis, Scorecard
@@ -131,6 +132,14 @@ def test_every_outcome_is_told_in_words(inputs):
     assert "not resolved" in html
     assert "Something is wrong: 1 of 5 findings are problems." in html
     assert "Carry the state." in html
+
+
+def test_a_small_chance_is_not_printed_as_none(inputs, example):
+    chances = np.array([[0.004, 0.0, np.nan], [0.5, 0.999, 1.0], [0.25, 0.1, 0.02]])
+    html = render(inputs(example=replace(example, event_probability=chances)))
+    cells = re.findall(r'<td>(?:<span class="chance"[^>]*>)?([^<]*)', html)
+    shown = [c for c in cells if c.endswith("%") or c == "–"][:9]
+    assert shown == ["&lt; 1 %", "0 %", "–", "50 %", "&gt; 99 %", "100 %", "25 %", "10 %", "2 %"]
 
 
 def test_shared_frames_are_held_once(inputs):

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from heliosight.core.records import Scorecard
+from heliosight.core.records import Interval, Scorecard
 from heliosight.report.colours import LINES
 from heliosight.report.figure_forecast import MM
 from heliosight.report.views_skill import (
@@ -57,22 +57,24 @@ def differences_figure(card: Scorecard) -> Figure | None:
         axis.axvline(0, color="black", lw=0.6)
         axis.set_title(slice_words(day, EN))
         for row in rows:
-            value = row.metrics.get(metric)
-            if row.slice != day or value is None:
-                continue
-            place = len(systems) - systems.index(row.system)
-            low, high = value.low, value.high
-            resolved = low is not None and high is not None and not low <= 0 <= high
-            if low is not None and high is not None:
-                axis.plot([low, high], [place, place], color="black")
-            face = "black" if resolved else "white"
-            axis.plot([value.value], [place], "o", ms=3, color="black", markerfacecolor=face)
+            if row.slice == day and metric in row.metrics:
+                _difference(axis, row.metrics[metric], -systems.index(row.system))
     names = [system_words(s, EN, card.reference) for s in systems]
     if any(s.endswith(BETWEEN + card.reference) for s in systems):
         figure.supylabel(f"system minus {EN.name('system', card.reference)}", fontsize=7)
-    axes[0].set_yticks([len(systems) - k for k in range(len(systems))], names)
+    axes[0].set_yticks([-k for k in range(len(systems))], names)
     figure.supxlabel(f"difference in {metric_words(metric, EN)}", fontsize=7)
     return figure
+
+
+def _difference(axis: Axes, value: Interval, place: int) -> None:
+    """One mark with its interval, filled when the interval excludes 0."""
+    low, high = value.low, value.high
+    resolved = low is not None and high is not None and not low <= 0 <= high
+    if low is not None and high is not None:
+        axis.plot([low, high], [place, place], color="black")
+    face = "black" if resolved else "white"
+    axis.plot([value.value], [place], "o", ms=3, color="black", markerfacecolor=face)
 
 
 def training_figure(log: Sequence[Mapping[str, Any]]) -> Figure | None:
