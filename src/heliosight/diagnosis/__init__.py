@@ -1,1 +1,24 @@
-"""Checks, their statistics, the verdict."""
+"""Does a model really use its inputs and its time axis? Checks, their statistics, the verdict."""
+
+from heliosight.diagnosis.config import DiagnosisConfig
+from heliosight.diagnosis.diagnose import CHECKS, diagnose
+from heliosight.diagnosis.verdict import (
+    CONVLSTM_CHECKS,
+    FUSION_CHECKS,
+    USAGE_CHECKS,
+    lines,
+    text,
+    verdict,
+)
+
+__all__ = [
+    "CHECKS",
+    "CONVLSTM_CHECKS",
+    "FUSION_CHECKS",
+    "USAGE_CHECKS",
+    "DiagnosisConfig",
+    "diagnose",
+    "lines",
+    "text",
+    "verdict",
+]

@@ -1,0 +1,142 @@
+"""Runs the checks of a level on a subject; one failing check never stops the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from heliosight.core.batch import Batch
+from heliosight.core.errors import ConfigError, NotApplicable, SubjectError
+from heliosight.core.ports import WindowSource
+from heliosight.core.progress import bar
+from heliosight.core.records import Diagnosis, Finding, Outcome, Provenance
+from heliosight.diagnosis.blocks import TooFew
+from heliosight.diagnosis.check import Check
+from heliosight.diagnosis.config import DiagnosisConfig
+from heliosight.diagnosis.evidence import Evidence, evenly
+from heliosight.diagnosis.gradient import AttentionChooses, GradientReaches
+from heliosight.diagnosis.output import Collapse, PersistenceCopy
+from heliosight.diagnosis.recurrence import CallsGetFrames
+from heliosight.diagnosis.structure import BatchIndependence, Causality, OrderSeen
+from heliosight.diagnosis.usage import DataHold, LossNeeds, OutputMoves, UseVerdict
+from heliosight.diagnosis.verdict import verdict
+from heliosight.subject import Subject, check_subject, examine
+
+LEVELS = ("quick", "standard", "full")
+CHECKS: tuple[Check, ...] = (
+    BatchIndependence(),
+    OrderSeen(),
+    CallsGetFrames(),
+    GradientReaches(),
+    AttentionChooses(),
+    Causality(),
+    OutputMoves(),
+    LossNeeds(),
+    DataHold(),
+    UseVerdict(),
+    Collapse(),
+    PersistenceCopy(),
+)
+
+
+def diagnose(
+    subject: Subject,
+    windows: WindowSource | Batch,
+    config: DiagnosisConfig | None = None,
+    *,
+    issue_times: np.ndarray | None = None,
+    provenance: Provenance | None = None,
+) -> Diagnosis:
+    """All findings on one subject, which is left bit-identical.
+
+    Parameters
+    ----------
+    windows : a batch of several hundred windows ordered in issue time, or a source of them. They
+        should lie at least a few hours apart and span many solar rotations: with less than eight
+        blocks of 27 days every statistical check abstains.
+    issue_times : `(N,)` UTC seconds, needed with a source.
+
+    Raises
+    ------
+    SubjectError : the windows are not ordered, or the subject gives no forecast at all.
+    ConfigError : an unknown check is asked for, or a source comes without issue times.
+    """
+    config = config or DiagnosisConfig()
+    selected = chosen(config)
+    batch = _windows(windows, issue_times, config)
+    with examine(subject):
+        problems = check_subject(subject, batch.select(slice(0, 4)))
+        evidence = Evidence(subject, batch, config)
+        findings = [_problem(text) for text in problems]
+        with bar("diagnose", len(selected)) as running:
+            for check in selected:
+                findings += run(check, evidence)
+                running.advance(note=f"{check.id} {findings[-1].seconds:.1f} s")
+    return Diagnosis(
+        provenance or Provenance(), subject.name, len(batch), config.level, tuple(findings),
+        verdict(findings),
+    )  # fmt: skip
+
+
+def chosen(config: DiagnosisConfig) -> list[Check]:
+    """The checks of the level, or those named.
+
+    Raises
+    ------
+    ConfigError : a name that no check has.
+    """
+    known = {check.id: check for check in CHECKS}
+    unknown = [name for name in config.checks if name not in known]
+    if unknown:
+        raise ConfigError(
+            "checks are named by their identifiers",
+            ", ".join(unknown),
+            f"Known: {', '.join(known)}.",
+            "checks",
+        )
+    if config.checks:
+        return [known[name] for name in config.checks]
+    allowed = LEVELS[: LEVELS.index(config.level) + 1]
+    return [check for check in CHECKS if check.level in allowed]
+
+
+def run(check: Check, evidence: Evidence) -> list[Finding]:
+    """A check's findings with their cost; what cannot be asked or fails is told as a finding."""
+    start = time.perf_counter()
+    try:
+        findings: Sequence[Finding] = check.run(evidence)
+    except NotApplicable as error:
+        outcome: Outcome = "inconclusive" if isinstance(error, TooFew) else "not_applicable"
+        findings = [check.finding("subject", outcome, "", None, str(error))]
+    except Exception as error:  # noqa: BLE001 - the other checks still run; the reason is kept
+        reason = f"the check failed: {type(error).__name__}: {error}"
+        findings = [check.finding("subject", "inconclusive", "", None, reason)]
+    seconds = (time.perf_counter() - start) / max(1, len(findings))
+    return [replace(f, seconds=seconds) for f in findings]
+
+
+def _windows(
+    windows: WindowSource | Batch, issue_times: np.ndarray | None, config: DiagnosisConfig
+) -> Batch:
+    if isinstance(windows, Batch):
+        if len(windows) < 4:
+            raise SubjectError("a diagnosis needs at least four windows", str(len(windows)))
+        return windows.select(evenly(len(windows), config.windows).tolist())
+    if issue_times is None:
+        raise ConfigError("a source of windows comes with issue times", "none", where="issue_times")
+    times = np.asarray(issue_times, dtype=np.int64)
+    times = times[evenly(len(times), config.windows)]
+    size = config.chunk
+    pieces = [windows.batch(times[i : i + size]) for i in range(0, len(times), size)]
+    return Batch.join(pieces)
+
+
+def _problem(text: str) -> Finding:
+    return Finding(
+        "SUBJECT", "Is the subject wrapped as it should be?", "subject", "fault", "", None,
+        "no problem may be found by check_subject", text, "wrapping",
+        "Mend the wrapping or the model, then diagnose again.",
+    )  # fmt: skip

@@ -1,0 +1,127 @@
+"""Do the data hold it? Ridge probes on plain features, cross-validated in blocks of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from heliosight.core.batch import Batch
+from heliosight.core.clock import DAY
+from heliosight.core.seeding import numpy_stream
+
+FOLDS = 6
+GAP = 4 * DAY
+STRENGTHS = 10.0 ** np.arange(-3.0, 2.1, 1.0)
+GRID = 3
+LADDER = (1, 8)
+
+
+def features(batch: Batch, m: str) -> np.ndarray:
+    """`(N, P)` plain features of one modality.
+
+    Series: each variable's mean over the newest 1, 2, 4, ... steps. Images: per channel the mean
+    over the newest frame and the newest 8 in a grid of 3 x 3 cells, and the spread inside each
+    cell of the newest frame.
+    """
+    x, mask = batch.inputs[m], batch.observed[m]
+    if x.ndim == 3:
+        return _series(x.double(), mask.double()).numpy()
+    return _images(x, mask).numpy()
+
+
+def _series(x: Tensor, mask: Tensor) -> Tensor:
+    ladder = [2**k for k in range(int(np.log2(x.shape[1])) + 1)]
+    means = [(x * mask)[:, -n:].sum(1) / mask[:, -n:].sum(1).clamp(min=1) for n in ladder]
+    return torch.cat(means, 1)
+
+
+def _images(x: Tensor, mask: Tensor) -> Tensor:
+    frames = x.shape[2]
+    ladder = [n for n in LADDER if n <= frames]
+    cells = torch.stack([_cells(x[:, :, t]) for t in range(frames)], 2)
+    weight = mask.double()[..., None]
+    means = [
+        (cells * weight)[:, :, -n:].sum(2) / weight[:, :, -n:].sum(2).clamp(min=1) for n in ladder
+    ]
+    newest = x[:, :, -1].double()
+    spread = (_pool(newest**2) - _pool(newest) ** 2).clamp(min=0).sqrt().flatten(2)
+    return torch.cat([*means, spread], 2).flatten(1)
+
+
+def _cells(frame: Tensor) -> Tensor:
+    return _pool(frame.double()).flatten(2)
+
+
+def _pool(frame: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(frame, min(GRID, frame.shape[-1]))
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Contiguous test spans with a gap on both sides to the rows fitted on."""
+
+    test: tuple[np.ndarray, ...]
+    train: tuple[np.ndarray, ...]
+
+    @staticmethod
+    def of(times: np.ndarray, count: int = FOLDS) -> Folds:
+        """Equal numbers of windows a fold."""
+        tests, trains = [], []
+        for piece in np.array_split(np.arange(len(times)), count):
+            low, high = times[piece[0]] - GAP, times[piece[-1]] + GAP
+            tests.append(piece)
+            trains.append(np.flatnonzero((times < low) | (times > high)))
+        return Folds(tuple(tests), tuple(trains))
+
+
+def errors(x: np.ndarray, y: np.ndarray, mask: np.ndarray, folds: Folds) -> np.ndarray:
+    """`(N, L)` squared errors of held-out ridge predictions, 0 where the target is unknown.
+
+    The strength is the one with the least error on the last fifth of each fit's rows.
+    """
+    out = np.zeros_like(y)
+    known = np.where(mask, y, np.nan)
+    for test, train in zip(folds.test, folds.train, strict=True):
+        mean = np.nan_to_num(np.nanmean(known[train], 0))
+        target = np.nan_to_num(known - mean)
+        cut = max(1, len(train) * 4 // 5)
+        strength = _strength(x, target, train[:cut], train[cut:])
+        out[test] = (target[test] - _predict(x, target, train, test, strength)) ** 2
+    return np.where(mask, out, 0.0)
+
+
+def _strength(x: np.ndarray, y: np.ndarray, fit: np.ndarray, check: np.ndarray) -> float:
+    scores = [((y[check] - _predict(x, y, fit, check, s)) ** 2).mean() for s in STRENGTHS]
+    return float(STRENGTHS[int(np.argmin(scores))])
+
+
+def _predict(
+    x: np.ndarray, y: np.ndarray, fit: np.ndarray, at: np.ndarray, strength: float
+) -> np.ndarray:
+    mean, std = x[fit].mean(0), x[fit].std(0)
+    std = np.where(std > 1e-12, std, np.inf)
+    a, b = (x[fit] - mean) / std, (x[at] - mean) / std
+    centre = y[fit].mean(0)
+    # the smaller of the two equivalent systems: columns or rows
+    if a.shape[1] <= len(a):
+        gram = a.T @ a + strength * len(a) * np.eye(a.shape[1])
+        return np.asarray(centre + b @ np.linalg.solve(gram, a.T @ (y[fit] - centre)))
+    gram = a @ a.T + strength * len(a) * np.eye(len(a))
+    return np.asarray(centre + (b @ a.T) @ np.linalg.solve(gram, y[fit] - centre))
+
+
+def planted(x: np.ndarray, y: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """`(N, L)` targets with a signal from `x` that explains `share` of their variance.
+
+    The signal is a random direction in the standardised features, the same for all leads.
+    """
+    std = np.where(x.std(0) > 1e-12, x.std(0), np.inf)
+    direction = numpy_stream(seed, "diagnosis", "planted").standard_normal(x.shape[1])
+    signal = ((x - x.mean(0)) / std) @ direction
+    signal = (signal - signal.mean()) / (signal.std() or 1.0)
+    noise = y.std(0) * np.sqrt(share / (1 - share))
+    return np.asarray(y + signal[:, None] * noise)

@@ -1,0 +1,391 @@
+"""T8, T9, T10 and their joint verdict: is a modality used, is it needed, do the data hold it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
+import numpy as np
+
+from heliosight.core.errors import NotApplicable
+from heliosight.core.records import Finding, Outcome
+from heliosight.diagnosis import probes
+from heliosight.diagnosis.blocks import Estimate, discoveries, require_sample
+from heliosight.diagnosis.check import Check
+from heliosight.diagnosis.evidence import Evidence
+from heliosight.diagnosis.sums import Columns, moments, total, variance
+
+Answer = Literal["yes", "no", "harm", "unsure"]
+PLANTED = (0.01, 0.02, 0.05, 0.1, 0.2)
+
+
+@dataclass(frozen=True)
+class Use:
+    """How much a block of inputs moves the forecast, and what that costs or brings.
+
+    Attributes
+    ----------
+    share : total Sobol index, the share of forecast variance that goes with it (Jansen 1999,
+        Comput. Phys. Commun. 117, 35, eq. 5): E (f - f')^2 / (2 Var f).
+    gain : R2 that its part of the forecast brings, the squared error of the forecast averaged over
+        other times of the block minus that of the forecast itself, in shares of target variance.
+        Noise of share S costs S Var f / Var y, so harm shows as well as gain.
+    rise : rise of the squared error when the block is taken from another time (permutation).
+    """
+
+    share: Estimate
+    gain: Estimate
+    rise: Estimate
+    gain_by_day: tuple[float, ...]
+
+
+def use_of(evidence: Evidence, shifted: np.ndarray) -> Use:
+    """Use of what was replaced in `shifted` `(K, N, L)`, NaN where a row may not be used.
+
+    Raises
+    ------
+    NotApplicable : constant forecast.
+    TooFew : a sample too small.
+    """
+    f, (y, mask) = evidence.forecast, evidence.observed
+    if float(f.var(0).mean()) <= 1e-12 * max(1e-12, float((f**2).mean())):
+        raise NotApplicable("shares of variance need a forecast that varies", "it is constant")
+    usable = np.isfinite(shifted).all(2).sum(0)
+    weight = (usable > 1).astype(np.float64)
+    moved = _over_shifts((shifted - f) ** 2 / 2, usable).mean(1)
+    gain, rise = _worse(shifted, f, y, mask, usable)
+    require_sample(evidence.rows, moved, evidence.config)
+    sums = [moved * weight, weight, (mask.sum(1) * weight), gain.sum(1) * weight]
+    columns = Columns(
+        {
+            "sums": total([*sums, rise.sum(1) * weight]),
+            **moments("f", f, np.ones_like(mask)),
+            **moments("y", y, mask),
+        }
+    )
+
+    def ratio(column: int, count: int, of: str) -> Estimate:
+        def statistic(s: dict[str, np.ndarray]) -> np.ndarray:
+            mean = s["sums"][..., column] / np.maximum(s["sums"][..., count], 1.0)
+            return np.asarray(mean / variance(s, of))
+
+        return columns.estimate(evidence, statistic)
+
+    return Use(ratio(0, 1, "f"), ratio(3, 2, "y"), ratio(4, 2, "y"), _by_day(gain, mask, y))
+
+
+def _over_shifts(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Mean over usable shifts of `(K, N, L)`."""
+    return np.nansum(values, 0) / np.maximum(usable, 1)[:, None]
+
+
+def _worse(
+    shifted: np.ndarray, f: np.ndarray, y: np.ndarray, mask: np.ndarray, usable: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`(N, L)` rise of the squared error of the average over shifts, and its average.
+
+    Each lead's own mean error is taken out of either forecast first. The average over k shifts
+    still holds 1 / k of the variance among them, which is subtracted.
+    """
+    mean = _over_shifts(shifted, usable)
+    among = _over_shifts((shifted - mean) ** 2, usable)
+    left = among / np.maximum(usable - 1, 1)[:, None]
+    own = _centred(f, y, mask) ** 2
+    gain = _centred(mean, y, mask) ** 2 - left - own
+    rise = among + _centred(mean, y, mask) ** 2 - own
+    return np.where(mask, gain, 0.0), np.where(mask, rise, 0.0)
+
+
+def _centred(f: np.ndarray, y: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    bias = np.where(mask, f - y, 0.0).sum(0) / np.maximum(mask.sum(0), 1)
+    return np.asarray(f - bias - y)
+
+
+def _by_day(worse: np.ndarray, mask: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
+    spread = float(np.var(y[mask])) if mask.any() else 1.0
+    days = [slice(d, d + 8) for d in range(0, worse.shape[1], 8)]
+    return tuple(
+        float(worse[:, d].sum() / max(1, mask[:, d].sum()) / (spread or 1.0)) for d in days
+    )
+
+
+def uses(evidence: Evidence) -> dict[str, Use]:
+    """Use of each modality, computed once."""
+    if "uses" not in evidence.memo:
+        evidence.memo["uses"] = {
+            m: use_of(evidence, shifted) for m, shifted in evidence.shifted.items()
+        }
+    found: dict[str, Use] = evidence.memo["uses"]
+    return found
+
+
+def used(evidence: Evidence, use: Use) -> Answer:
+    """Whether the forecast moves with it; absence by an equivalence test."""
+    config = evidence.config
+    if use.share.p_above(config.smallest_use) < config.level_of_test:
+        return "yes"
+    return "no" if use.share.p_below(config.smallest_use) < config.level_of_test else "unsure"
+
+
+def needed(evidence: Evidence, found: dict[str, Use]) -> dict[str, Answer]:
+    """Whether skill needs each block; false discoveries controlled over all of them."""
+    config = evidence.config
+    least, size = config.smallest_gain, config.level_of_test
+    p = [u.gain.p_above(0.0) for u in found.values()]
+    p += [u.gain.p_below(-least) for u in found.values()]
+    hits = discoveries(p, size)
+    answers: dict[str, Answer] = {}
+    for i, (m, use) in enumerate(found.items()):
+        absent = max(use.gain.p_below(least), use.gain.p_above(-least)) < size
+        harm = hits[len(found) + i]
+        answers[m] = "harm" if harm else "yes" if hits[i] else "no" if absent else "unsure"
+    return answers
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a probe gains from a modality beside the others, and the least it could have found."""
+
+    gain: Estimate
+    detectable: float | None
+
+
+def holdings(evidence: Evidence) -> dict[str, Holding]:
+    """Probe gain of each modality, computed once."""
+    if "holdings" not in evidence.memo:
+        columns = {m: probes.features(evidence.batch, m) for m in evidence.modalities}
+        evidence.memo["holdings"] = {m: _holding(evidence, columns, m) for m in columns}
+    found: dict[str, Holding] = evidence.memo["holdings"]
+    return found
+
+
+def _holding(evidence: Evidence, columns: dict[str, np.ndarray], m: str) -> Holding:
+    y, mask = evidence.observed
+    folds = probes.Folds.of(evidence.times)
+    if min(len(train) for train in folds.train) < 20:
+        raise NotApplicable("a probe needs 20 windows to fit on in every fold", "fewer")
+    rest = [x for other, x in columns.items() if other != m] or [np.zeros((len(y), 1))]
+    without, full = np.concatenate(rest, 1), np.concatenate([columns[m], *rest], 1)
+
+    def gain(target: np.ndarray) -> Estimate:
+        a = probes.errors(without, target, mask, folds)
+        b = probes.errors(full, target, mask, folds)
+        return _gain(evidence, a - b, target, mask)
+
+    detectable = None
+    for share in PLANTED:
+        strong = gain(probes.planted(columns[m], y, share, evidence.config.seed))
+        if strong.p_above(0.0) < evidence.config.level_of_test:
+            detectable = share
+            break
+    return Holding(gain(y), detectable)
+
+
+def _gain(evidence: Evidence, less: np.ndarray, y: np.ndarray, mask: np.ndarray) -> Estimate:
+    """Estimate of the fall of squared error `(N, L)` in shares of target variance."""
+    rows = total([less.sum(1), mask.sum(1)])
+    require_sample(evidence.rows, less.sum(1), evidence.config)
+    columns = Columns({"sums": rows, **moments("y", y, mask)})
+
+    def statistic(s: dict[str, np.ndarray]) -> np.ndarray:
+        mean = s["sums"][..., 0] / np.maximum(s["sums"][..., 1], 1.0)
+        return np.asarray(mean / variance(s, "y"))
+
+    return columns.estimate(evidence, statistic)
+
+
+def held(evidence: Evidence, found: dict[str, Holding]) -> dict[str, Answer]:
+    """Whether the data hold something in a modality that the others do not."""
+    config = evidence.config
+    hits = discoveries([h.gain.p_above(0.0) for h in found.values()], config.level_of_test)
+    answers: dict[str, Answer] = {}
+    for hit, (m, h) in zip(hits, found.items(), strict=True):
+        power = h.detectable is not None and h.detectable <= config.detectable
+        absent = h.gain.p_below(config.smallest_gain) < config.level_of_test
+        answers[m] = "yes" if hit else "no" if absent and power else "unsure"
+    return answers
+
+
+@final
+class OutputMoves(Check):
+    """T8."""
+
+    id: ClassVar[str] = "T8"
+    question: ClassVar[str] = "How much of the forecast moves with the modality?"
+    needs: ClassVar[str] = "a forecast, windows over many solar rotations"
+    cost: ClassVar[str] = "1 F per window, and what follows the encoders once per shift"
+    rule: ClassVar[str] = (
+        "total Sobol index under circular time shifts; used when above, unused only when below "
+        "the smallest use of interest at the 5 % level (equivalence test)"
+    )
+    level: ClassVar[str] = "standard"
+
+    def run(self, evidence: Evidence) -> list[Finding]:
+        """One finding a modality."""
+        findings = []
+        for m, use in uses(evidence).items():
+            answer = used(evidence, use)
+            outcome: Outcome = "healthy" if answer == "yes" else "inconclusive"
+            reason = {
+                "yes": "the forecast moves with it",
+                "no": "unused: its share is below the smallest use of interest (judged in USE)",
+                "unsure": "neither use nor absence of use is shown",
+            }[answer]
+            statistic = "share of forecast variance (total Sobol index)"
+            findings.append(self.finding(m, outcome, statistic, use.share.interval(), reason))
+        return findings
+
+
+@final
+class LossNeeds(Check):
+    """T9."""
+
+    id: ClassVar[str] = "T9"
+    question: ClassVar[str] = "Does the skill need the modality?"
+    needs: ClassVar[str] = "a forecast, targets, windows over many solar rotations"
+    cost: ClassVar[str] = "none beside T8"
+    rule: ClassVar[str] = (
+        "R2 that its part of the forecast brings, the forecast averaged over the shifts of T8 as "
+        "the alternative, false discovery rate 5 %; harm must exceed the smallest gain of "
+        "interest, and not needed means within it both ways (equivalence test)"
+    )
+    level: ClassVar[str] = "standard"
+
+    def run(self, evidence: Evidence) -> list[Finding]:
+        """One finding a modality."""
+        found = uses(evidence)
+        answers, findings = needed(evidence, found), []
+        for m, use in found.items():
+            days = ", ".join(f"{g:+.3f}" for g in use.gain_by_day)
+            rise = use.rise.interval()
+            other = f"shuffled in time: {rise.value:.3f} [{rise.low:.3f}, {rise.high:.3f}]"
+            reason = {
+                "yes": f"skill falls without it (by day: {days}; {other})",
+                "no": f"skill is the same without it ({other}; judged in USE)",
+                "harm": f"skill rises without it (by day: {days}; {other}; judged in USE)",
+                "unsure": f"not resolved ({other})",
+            }[answers[m]]
+            outcome: Outcome = "healthy" if answers[m] == "yes" else "inconclusive"
+            statistic = "R2 that its part of the forecast brings"
+            findings.append(self.finding(m, outcome, statistic, use.gain.interval(), reason))
+        return findings
+
+
+@final
+class DataHold(Check):
+    """T10."""
+
+    id: ClassVar[str] = "T10"
+    question: ClassVar[str] = "Do the data hold anything in the modality that the others do not?"
+    needs: ClassVar[str] = "targets, windows over many solar rotations"
+    cost: ClassVar[str] = "ridge probes, no forward"
+    rule: ClassVar[str] = (
+        "R2 that ridge probes gain from it beside the other modalities, six blocks of time; "
+        '"no" needs an equivalence test and a planted signal that was found'
+    )
+    level: ClassVar[str] = "standard"
+
+    def run(self, evidence: Evidence) -> list[Finding]:
+        """One finding a modality."""
+        found = holdings(evidence)
+        answers, findings = held(evidence, found), []
+        for m, h in found.items():
+            least = f"{h.detectable:.0%}" if h.detectable else f"over {PLANTED[-1]:.0%}"
+            outcomes: dict[str, Outcome] = {"yes": "healthy", "no": "benign_unused"}
+            reason = {
+                "yes": "a probe gains from it",
+                "no": "a probe gains nothing from it",
+                "unsure": "not resolved",
+            }[answers[m]]
+            findings.append(
+                self.finding(
+                    m, outcomes.get(answers[m], "inconclusive"), "R2 a ridge probe gains",
+                    h.gain.interval(), f"{reason}; smallest planted signal found: {least}",
+                )
+            )  # fmt: skip
+        return findings
+
+
+@final
+class UseVerdict(Check):
+    """USE: T8, T9 and T10 together."""
+
+    id: ClassVar[str] = "USE"
+    question: ClassVar[str] = "Is the modality used as it should be?"
+    needs: ClassVar[str] = "T8, T9, T10"
+    cost: ClassVar[str] = "none beside T8 and T10"
+    rule: ClassVar[str] = (
+        "unused and held: fault; unused and not held: benign; used and harmful: fault; used "
+        "without gain though held: fault; used and needed: healthy; unresolved: inconclusive"
+    )
+    level: ClassVar[str] = "standard"
+
+    def run(self, evidence: Evidence) -> list[Finding]:
+        """One finding a modality."""
+        found = uses(evidence)
+        need = needed(evidence, found)
+        try:
+            hold = held(evidence, holdings(evidence))
+        except NotApplicable:
+            hold = dict.fromkeys(found, "unsure")
+        findings = []
+        for m, use in found.items():
+            outcome, cause, reason, action = judge(used(evidence, use), need[m], hold[m])
+            statistic = "share of forecast variance (total Sobol index)"
+            value = use.share.interval()
+            findings.append(self.finding(m, outcome, statistic, value, reason, cause, action))
+        return findings
+
+
+def judge(use: Answer, need: Answer, hold: Answer) -> tuple[Outcome, str, str, str]:
+    """Outcome, cause, reason and action of one block from the three answers."""
+    if use == "no":
+        return _unused(hold)
+    if use == "unsure":
+        return "inconclusive", "", "use of it is not resolved", _MORE
+    if need == "yes":
+        return "healthy", "", "used, and the skill needs it", ""
+    if need == "unsure":
+        return "inconclusive", "", "used, but neither gain nor harm is resolved", _MORE
+    return _harmful(hold) if need == "harm" else _useless(hold)
+
+
+def _harmful(hold: Answer) -> tuple[Outcome, str, str, str]:
+    if hold == "yes":
+        reason = "its part of the forecast costs skill although the data hold a signal"
+        return "fault", "misused", reason, _ALIGN
+    if hold == "no":
+        reason = "its part of the forecast costs skill, and the data hold nothing"
+        return "fault", "spurious_reliance", reason, _REGULARISE
+    reason = "its part of the forecast costs skill"
+    return "fault", "harmful_reliance", reason, f"{_ALIGN} Else: {_REGULARISE}"
+
+
+def _useless(hold: Answer) -> tuple[Outcome, str, str, str]:
+    if hold == "yes":
+        return "fault", "misused", "used without gain although the data hold a signal", _ALIGN
+    if hold == "no":
+        reason = (
+            "it moves the forecast a little, which neither helps nor harms; the data hold nothing"
+        )
+        return "benign_unused", "", reason, "Remove it: there is nothing to fix."
+    return "inconclusive", "", "used without gain; what the data hold is not resolved", _MORE
+
+
+_ALIGN = "Look for misalignment in time, wrong pairing, normalisation, too little training."
+_REGULARISE = "Regularise the branch (modality dropout) or drop the modality."
+_MORE = "Diagnose more windows over a longer time."
+
+
+def _unused(hold: Answer) -> tuple[Outcome, str, str, str]:
+    if hold == "yes":
+        return (
+            "fault", "lazy_or_blocked", "unused although the data hold a signal",
+            "See T2-T6 for a structural cause; else train the branch alone first (auxiliary head).",
+        )  # fmt: skip
+    if hold == "no":
+        return (
+            "benign_unused", "", "unused, and the data hold nothing beside the other modalities",
+            "Remove it: there is nothing to fix.",
+        )  # fmt: skip
+    return "inconclusive", "", "unused; whether the data hold a signal is not resolved", _MORE
