@@ -1,8 +1,11 @@
-"""How large is each branch at fusion, and does the gate depend on its input?"""
+"""How much does each branch contribute, and does the gate depend on its input?
+
+The same as `heliosight diagnose fusion`.
+"""
 
 import sys
 
-from heliosight.workflows.scripts import main
+from heliosight.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main("fusion"))
+    sys.exit(main(["diagnose", "fusion", *sys.argv[1:]]))

@@ -13,15 +13,19 @@ from typing import Any
 
 STAGES = {
     "demo": "simulate a small Sun, train, score, diagnose, explain, report",
-    "data": "build the store (`data`), look at it (`data inspect`), check the Sun (`data sun --check`)",
+    "data": "build the store; `data inspect` shows it, `data sun --check` holds the Sun to reality",
     "train": "train the forecaster on each walk-forward fold",
     "evaluate": "score forecasts and references on identical rows",
-    "diagnose": "find out whether every input and the time axis are really used",
+    "diagnose": "are all inputs and the time axis used? (`diagnose convlstm|fusion|usage`: a part)",
     "explain": "attribute a forecast to frames, channels, pixels and solar-wind steps",
     "report": "write one self-contained HTML report",
     "config": "`config show` prints a resolved config, `config validate` checks it",
 }
-VERBS = {"data": ("inspect", "sun"), "config": ("show", "validate")}
+VERBS = {
+    "data": ("inspect", "sun"),
+    "diagnose": ("convlstm", "fusion", "usage"),
+    "config": ("show", "validate"),
+}
 FLAGS = ("--json", "--check", "--force")
 DEFAULT_CONFIG = "demo"
 OK, FAULT, MISUSE = 0, 1, 2

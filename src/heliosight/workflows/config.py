@@ -1,0 +1,212 @@
+"""The whole config of a run, composed of each room's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from heliosight.core import config as strict
+from heliosight.core.clock import to_seconds
+from heliosight.core.errors import ConfigError
+from heliosight.core.spec import ForecastSpec, ModalitySpec
+from heliosight.diagnosis import DiagnosisConfig
+from heliosight.explain import ExplainConfig
+from heliosight.models import ForecasterConfig
+from heliosight.sun import SunConfig
+from heliosight.training import TrainingConfig
+
+
+@dataclass(frozen=True)
+class SunData:
+    """A simulated Sun: images, wind and index."""
+
+    type: Literal["sun"] = "sun"
+    sun: SunConfig = field(default_factory=SunConfig)
+
+
+@dataclass(frozen=True)
+class ArchiveData:
+    """Files of the archives on disk: OMNI2, Kp/ap, coronal-hole area.
+
+    Attributes
+    ----------
+    root : folder that holds `omni2/`, `kp_ap/` and `coronal_holes/`.
+    first_year, last_year : inclusive.
+    """
+
+    type: Literal["archives"] = "archives"
+    root: str = "../shared/data"
+    first_year: int = 2011
+    last_year: int = 2022
+
+
+@dataclass(frozen=True)
+class DrivenData:
+    """Real wind and ap; images of a simulated Sun whose coronal-hole area follows the real one."""
+
+    type: Literal["driven"] = "driven"
+    archives: ArchiveData = field(default_factory=ArchiveData)
+    sun: SunConfig = field(default_factory=SunConfig)
+
+
+@dataclass(frozen=True)
+class EventData:
+    """Published event files (HDF5), any number, overlapping."""
+
+    type: Literal["events"] = "events"
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class StoreData:
+    """A store that was built before."""
+
+    type: Literal["store"] = "store"
+    folder: str = ""
+
+
+DataConfig = SunData | ArchiveData | DrivenData | EventData | StoreData
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Walk-forward folds.
+
+    Attributes
+    ----------
+    first : first issue time; empty for the first with enough history.
+    test_starts : start of each test block, ISO 8601.
+    end : end of the last test block; empty for the end of the data.
+    stride_hours : spacing of training and test issue times.
+    """
+
+    test_starts: tuple[str, ...] = ()
+    first: str = ""
+    end: str = ""
+    buffer_days: float = 34.0
+    validation_share: float = 0.15
+    stride_hours: int = 3
+
+    def __post_init__(self) -> None:
+        if self.stride_hours < 3 or self.stride_hours % 3:
+            raise ConfigError(
+                "issue times are whole 3-hour intervals apart",
+                str(self.stride_hours),
+                where="split.stride_hours",
+            )
+        for text in (*self.test_starts, *filter(None, (self.first, self.end))):
+            try:
+                to_seconds(text)
+            except ValueError as error:
+                raise ConfigError("a time is ISO 8601", repr(text), where="split") from error
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What is scored beside the networks."""
+
+    draws: int = 1000
+    seed: int = 0
+    leakage: bool = False
+    shift_days: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExamineConfig:
+    """How many windows a diagnosis sees, and which fold it looks at."""
+
+    windows: int = 256
+    fold: int = -1
+    checks: DiagnosisConfig = field(default_factory=DiagnosisConfig)
+
+
+@dataclass(frozen=True)
+class ExplainStage:
+    """Which window is explained; empty means the strongest forecast storm of the test block."""
+
+    issue_time: str = ""
+    context: int = 64
+    fold: int = -1
+    method: ExplainConfig = field(default_factory=ExplainConfig)
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """The report's language and whether figures for papers are written beside it."""
+
+    language: Literal["en", "ko"] = "en"
+    figures: Literal["none", "paper"] = "none"
+
+
+@dataclass(frozen=True)
+class AppConfig:
+    """A run.
+
+    Attributes
+    ----------
+    systems : forecasters to train, by name, each with the modalities it sees; the first is the one
+        that is diagnosed and explained.
+    inputs : every modality by name.
+    """
+
+    name: str = "demo"
+    run_dir: str = ""
+    seed: int = 1
+    threads: int = 2
+    data: DataConfig = field(default_factory=SunData)
+    inputs: dict[str, ModalitySpec] = field(default_factory=dict)
+    systems: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    model: ForecasterConfig = field(default_factory=ForecasterConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    diagnose: ExamineConfig = field(default_factory=ExamineConfig)
+    explain: ExplainStage = field(default_factory=ExplainStage)
+    report: ReportConfig = field(default_factory=ReportConfig)
+
+    def __post_init__(self) -> None:
+        for system, names in self.systems.items():
+            for name in names:
+                if name not in self.inputs:
+                    raise ConfigError(
+                        "a system's modality is one of `inputs`",
+                        repr(name),
+                        f"Inputs: {', '.join(self.inputs)}.",
+                        f"systems.{system}",
+                    )
+        _safe_name(self.name, "name")
+        for system in self.systems:
+            _safe_name(system, "systems")
+
+    def spec(self, system: str) -> ForecastSpec:
+        """The specification of one system."""
+        return ForecastSpec({name: self.inputs[name] for name in self.systems[system]})
+
+
+def app_config(plain: Mapping[str, Any]) -> AppConfig:
+    """The frozen config of a composed mapping; unknown keys are refused with their path."""
+    return strict.build(AppConfig, plain)
+
+
+def known_keys() -> list[str]:
+    """Every dotted key a config may hold, options of a `type` included."""
+    return sorted(set(_keys(AppConfig, "")))
+
+
+def _keys(cls: Any, path: str) -> list[str]:
+    found = []
+    hints = get_type_hints(cls)
+    for item in fields(cls):
+        name = f"{path}.{item.name}" if path else item.name
+        found.append(name)
+        for option in (hints[item.name], *get_args(hints[item.name])):
+            if is_dataclass(option):
+                found += _keys(option, name)
+    return found
+
+
+def _safe_name(name: str, where: str) -> None:
+    if not name or Path(name).name != name or name.startswith("."):
+        raise ConfigError("a name is a plain folder name", repr(name), where=where)

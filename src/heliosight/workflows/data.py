@@ -1,0 +1,189 @@
+"""The data stage: archives or the simulated Sun into one store, and a look at it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from heliosight.core.errors import DataError
+from heliosight.core.files import sha256
+from heliosight.core.records import DatasetCard
+from heliosight.core.tables import SeriesTable, Table
+from heliosight.data.coronal_holes import read_coronal_holes
+from heliosight.data.kp_ap import read_kp_ap
+from heliosight.data.omni2 import read_omni2
+from heliosight.data.store import Store, load_store, save_store
+from heliosight.data.three_hourly import three_hourly
+from heliosight.sun import SunConfig, simulate
+from heliosight.workflows.config import ArchiveData, DrivenData, EventData, StoreData, SunData
+from heliosight.workflows.run import Run, StageResult
+
+OMNI = ("speed", "density", "temperature", "b_total", "bx_gse", "by_gsm", "bz_gsm", "ap", "kp")
+SIMULATED = (
+    "SIMULATED: images, wind and index come from a simulated Sun, not from any instrument.",
+)
+OMNI_LICENCE = "NASA/GSFC OMNI, open; cite King and Papitashvili (2005)"
+KP_LICENCE = "GFZ Kp/ap, CC BY 4.0; cite Matzka et al. (2021)"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Tables with where they came from."""
+
+    tables: dict[str, Table]
+    sources: dict[str, str]
+    licences: dict[str, str]
+    caveats: tuple[str, ...] = ()
+
+
+def run(run: Run, verb: str) -> StageResult:
+    """Build or reuse the store; `inspect` lists what is in it, `sun` compares it with reality."""
+    if verb == "sun":
+        from heliosight.workflows.sun_check import check
+
+        return check(run)
+    store = store_of(run)
+    return StageResult(store.card, card_lines(store.card))
+
+
+def store_of(run: Run) -> Store:
+    """The run's store, built when its config or a source file has changed."""
+    data = run.config.data
+    if isinstance(data, StoreData):
+        return load_store(Path(data.folder))
+    folder = run.folder / "data"
+    sources = source_files(data)
+    key = run.key("data", data, {name: sha256(path) for name, path in sources.items()})
+    if run.made(folder, DatasetCard, key) is None:
+        raw = _READERS[type(data)](data)
+        save_store(
+            folder,
+            raw.tables,
+            run.config.name,
+            raw.sources,
+            raw.licences,
+            raw.caveats,
+            run.provenance(key, {}),
+        )
+    return load_store(folder, check_hashes=False)
+
+
+def archive_root(data: ArchiveData) -> Path:
+    """Where the archives lie: `HELIOSIGHT_DATA` if set, else the config's root."""
+    return Path(os.environ.get("HELIOSIGHT_DATA") or data.root)
+
+
+def source_files(data: Any) -> dict[str, Path]:
+    """Every file a store is made from, by name."""
+    if isinstance(data, DrivenData):
+        return source_files(data.archives)
+    if isinstance(data, EventData):
+        return {p.name: p for p in sorted(Path(data.folder).glob("*.h5"))}
+    if not isinstance(data, ArchiveData):
+        return {}
+    root = archive_root(data)
+    years = range(data.first_year, data.last_year + 1)
+    files = {f"omni2_{year}": root / "omni2" / f"omni2_{year}.dat" for year in years}
+    files["kp_ap"] = _single(root / "kp_ap", "SW-All*.txt")
+    files["coronal_holes"] = _single(root / "coronal_holes", "*.csv")
+    missing = [str(path) for path in files.values() if not path.is_file()]
+    if missing:
+        raise DataError(
+            "every archive file of the config is on disk",
+            f"no {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""),
+            "Set HELIOSIGHT_DATA or data.root to the folder that holds omni2/ and kp_ap/.",
+        )
+    return files
+
+
+def _single(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    return found[0] if len(found) == 1 else folder / pattern
+
+
+def _read_archives(data: ArchiveData) -> Raw:
+    files = source_files(data)
+    hourly = read_omni2([p for name, p in files.items() if name.startswith("omni2")], OMNI)
+    wind = three_hourly(hourly)
+    index = _during(read_kp_ap(files["kp_ap"]), wind)
+    areas = read_coronal_holes(files["coronal_holes"])
+    tables: dict[str, Table] = {table.name: table for table in (wind, index, areas)}
+    licences = {"solar_wind": OMNI_LICENCE, "geomagnetic": KP_LICENCE}
+    caveats = (
+        "OMNI is shifted to the bow shock: its clock runs about 50 min ahead of a monitor at L1.",
+        "Kp and ap are definitive, not what was known in real time.",
+    )
+    return Raw(tables, {name: path.name for name, path in files.items()}, licences, caveats)
+
+
+def _during(table: SeriesTable, other: SeriesTable) -> SeriesTable:
+    """The rows of `table` within the span of `other`, two rotations before it included."""
+    early = other.times[0] - 60 * 86400
+    keep = (table.times >= early) & (table.times <= other.times[-1])
+    return SeriesTable(
+        table.name,
+        table.times[keep],
+        table.cadence,
+        table.variables,
+        table.values[keep],
+        table.flags[keep],
+        table.latency,
+    )
+
+
+def _read_sun(data: SunData) -> Raw:
+    return Raw(dict(simulate(data.sun).tables), {"sun": _sun_source(data.sun)}, {}, SIMULATED)
+
+
+def _read_driven(data: DrivenData) -> Raw:
+    real = _read_archives(data.archives)
+    areas = real.tables["coronal_holes"]
+    if not isinstance(areas, SeriesTable):
+        raise DataError("a driving series is a series table", areas.name)
+    images = simulate(data.sun, drive=areas).tables["images"]
+    sources = {**real.sources, "images": _sun_source(data.sun)}
+    caveats = (
+        "SIMULATED IMAGES: rendered so that their central-meridian coronal-hole area follows the "
+        "real daily series; wind and index are real.",
+    )
+    return Raw({**real.tables, "images": images}, sources, real.licences, caveats + real.caveats)
+
+
+def _read_events(data: EventData) -> Raw:
+    from heliosight.data.events import read_event_files
+
+    tables = read_event_files(sorted(Path(data.folder).glob("*.h5")))
+    return Raw(dict(tables), {"events": data.folder}, {}, ())
+
+
+def _sun_source(sun: SunConfig) -> str:
+    return f"simulated Sun, seed {sun.seed}, {sun.start} to {sun.end}"
+
+
+_READERS: dict[type, Callable[[Any], Raw]] = {
+    SunData: _read_sun,
+    ArchiveData: _read_archives,
+    DrivenData: _read_driven,
+    EventData: _read_events,
+}
+
+
+def card_lines(card: DatasetCard) -> tuple[str, ...]:
+    """A dataset card as plain lines."""
+    lines = [f"store {card.name}: {len(card.tables)} tables, hash {card.store_hash[:12]}"]
+    for table in card.tables:
+        lines.append(
+            f"  {table.name:<18} {table.start} to {table.end}  every {table.cadence_hours:g} h  "
+            f"{table.rows} rows, {table.gaps} gaps"
+        )
+        for v in table.variables:
+            flagged = f", {v.out_of_range} out of range" if v.out_of_range else ""
+            mean = "" if v.mean is None else f", mean {v.mean:.4g}, std {v.std:.4g} {v.units}"
+            lines.append(
+                f"    {v.name:<18} {100 * v.missing / max(v.total, 1):.2f} % missing{flagged}{mean}"
+            )
+    lines += [f"  licence {name}: {text}" for name, text in card.licences.items()]
+    return tuple(lines + [f"  note: {text}" for text in card.caveats])

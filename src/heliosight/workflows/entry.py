@@ -1,0 +1,70 @@
+"""From a plain mapping to a stage, and from its result to text, JSON and an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from heliosight.core.config import dump
+from heliosight.core.errors import HeliosightError
+from heliosight.workflows.config import AppConfig, app_config
+from heliosight.workflows.run import Run, StageResult
+
+OK, FAULT, MISUSE = 0, 1, 2
+Stage = Callable[[Run, str], StageResult]
+
+
+def run(
+    stage: str,
+    verb: str,
+    flags: Sequence[str],
+    plain: Mapping[str, Any],
+    sweep: str = "",
+    command: str = "",
+) -> int:
+    """Run one stage on one composed config; returns the exit code.
+
+    sweep : the overrides of this job of a sweep, which name its own run directory.
+    """
+    try:
+        config = app_config(plain)
+        if stage == "config":
+            return _config(config, verb, "--json" in flags)
+        folder = Path(config.run_dir or f"runs/{config.name}")
+        folder = folder / sweep.replace("/", "_") if sweep else folder
+        result = _stage(stage)(Run(config, folder, command, "--force" in flags), verb)
+    except HeliosightError as error:
+        sys.stderr.write(f"{error}\n")
+        return MISUSE
+    _say(result, "--json" in flags)
+    return FAULT if result.fault else OK
+
+
+def _stage(name: str) -> Stage:
+    """Find the stage's function; importing it is what costs seconds, so only the one asked for."""
+    stage: Stage = import_module(f"heliosight.workflows.{name}").run
+    return stage
+
+
+def _config(config: AppConfig, verb: str, as_json: bool) -> int:
+    if verb == "validate":
+        sys.stdout.write(f"config {config.name}: valid\n")
+        return OK
+    if as_json:
+        sys.stdout.write(json.dumps(dump(config), indent=1) + "\n")
+        return OK
+    from omegaconf import OmegaConf
+
+    sys.stdout.write(OmegaConf.to_yaml(OmegaConf.create(dump(config))))
+    return OK
+
+
+def _say(result: StageResult, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(dump(result.record), indent=1) + "\n")
+        return
+    sys.stdout.write("".join(f"{line}\n" for line in result.lines))

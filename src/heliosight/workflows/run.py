@@ -1,0 +1,67 @@
+"""A run directory: where records lie, and when one can be used again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from heliosight import __version__
+from heliosight.core import records
+from heliosight.core.config import dump
+from heliosight.core.errors import RecordError
+from heliosight.core.files import digest, is_sealed
+from heliosight.workflows.config import AppConfig
+
+R = TypeVar("R", bound=records.Record)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One config in one directory.
+
+    Attributes
+    ----------
+    command : what was typed, for the record.
+    force : make records again even if nothing changed.
+    """
+
+    config: AppConfig
+    folder: Path
+    command: str = ""
+    force: bool = False
+
+    @property
+    def simulated(self) -> bool:
+        """True when the images come from the simulated Sun."""
+        return self.config.data.type in ("sun", "driven")
+
+    def key(self, *parts: Any) -> str:
+        """What a record depends on: the given parts and the version that makes it."""
+        return digest([__version__, *(dump(part) for part in parts)])
+
+    def made(self, folder: Path, cls: type[R], key: str) -> R | None:
+        """The finished record of that key, or None when it must be made."""
+        if self.force or not is_sealed(folder):
+            return None
+        try:
+            record = records.load(folder, cls)
+        except RecordError:
+            return None
+        return record if record.provenance.key == key else None
+
+    def provenance(self, key: str, parents: Mapping[str, str]) -> records.Provenance:
+        """Provenance of a record made now by this run."""
+        return records.provenance(
+            self.command, self.config.seed, key, parents, simulated=self.simulated
+        )
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage hands back to the command line."""
+
+    record: records.Record | None
+    lines: tuple[str, ...] = ()
+    fault: bool = False

@@ -1,0 +1,140 @@
+"""The training stage: every system on every fold, its test forecasts beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from heliosight.core import records
+from heliosight.core.config import dump
+from heliosight.core.errors import ConfigError, RecordError
+from heliosight.core.folds import Fold
+from heliosight.core.predictions import Predictions
+from heliosight.core.records import TrainedRun
+from heliosight.models import Forecaster
+from heliosight.training import fit_copula, load_weights, predict, train
+from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.study import Study, study_of
+
+WEIGHTS, LOG = "weights.safetensors", "log.jsonl"
+
+
+def run(run: Run, verb: str = "") -> StageResult:
+    """Train every system on every fold; what is unchanged is used again."""
+    del verb
+    torch.set_num_threads(run.config.threads)
+    study = study_of(run)
+    if not run.config.systems:
+        raise ConfigError(
+            "training needs systems", "none", "Add `systems: {name: [modality, ...]}`.", "systems"
+        )
+    lines, last = [], None
+    for system in run.config.systems:
+        for number, fold in enumerate(study.folds):
+            last = trained(study, system, number)
+            lines.append(_line(last, fold))
+    return StageResult(last, tuple(lines))
+
+
+def folder_of(study: Study, system: str, number: int) -> Path:
+    """Where one trained system lies."""
+    return study.run.folder / "train" / system / study.folds[number].name
+
+
+def key_of(study: Study, system: str, number: int) -> str:
+    """What one trained system depends on."""
+    config = study.run.config
+    parts = (config.spec(system), config.model, config.training, config.seed, number)
+    return study.run.key("train", study.key, *parts)
+
+
+def trained(study: Study, system: str, number: int) -> TrainedRun:
+    """The trained system of one fold; trains it when there is none of this key."""
+    folder, key = folder_of(study, system, number), key_of(study, system, number)
+    made = study.run.made(folder, TrainedRun, key)
+    return made if made is not None else _train(study, system, number, folder, key)
+
+
+def finished(study: Study, system: str, number: int) -> TrainedRun | None:
+    """The trained system of one fold if there is one of this key."""
+    return study.run.made(
+        folder_of(study, system, number), TrainedRun, key_of(study, system, number)
+    )
+
+
+def _train(study: Study, system: str, number: int, folder: Path, key: str) -> TrainedRun:
+    fold, config = study.folds[number], study.run.config
+    work = folder.with_name(f"{folder.name}.work-{key[:12]}")
+    windows = study.windows(system)
+    model = study.untrained(system, fold)
+    settings = replace(config.training, seed=config.seed)
+    learn, tune = study.times(system, fold.train), study.times(system, fold.validation)
+    result = train(model, windows, learn, tune, settings, work, data_hash=study.key)
+    fit_copula(model, windows, tune, seed=config.seed)
+    forecast = predict(model, windows, study.times(system, fold.test), name=system, fold=number)
+    record = TrainedRun(
+        provenance=study.run.provenance(key, {"data": study.store.hash}),
+        name=system,
+        config={"model": dump(config.model), "training": dump(settings)},
+        parameters=result.parameters,
+        epochs=result.epochs,
+        best_epoch=result.best_epoch,
+        validation_loss=result.validation_loss,
+        split_hash=study.split_hash,
+        store_hash=study.store.hash,
+        seconds=result.seconds,
+    )
+    files = {WEIGHTS: _weights(model), LOG: result.log.read_bytes()}
+    records.save(folder, record, forecast.arrays(), files)
+    return record
+
+
+def _weights(model: Forecaster) -> bytes:
+    from safetensors.torch import save
+
+    return save({n: x.detach().cpu().contiguous().clone() for n, x in model.state_dict().items()})
+
+
+def predictions(study: Study, system: str) -> Predictions | None:
+    """Test forecasts of a trained system over all folds; None unless every fold is trained."""
+    parts = []
+    for number in range(len(study.folds)):
+        if finished(study, system, number) is None:
+            return None
+        arrays = records.load_arrays(folder_of(study, system, number))
+        parts.append(Predictions(name=system, **arrays))
+    return _join(parts)
+
+
+def _join(parts: list[Predictions]) -> Predictions:
+    first = parts[0].arrays()
+    joined = {
+        key: first[key] if key == "levels" else np.concatenate([p.arrays()[key] for p in parts])
+        for key in first
+    }
+    return Predictions(name=parts[0].name, **joined)
+
+
+def forecaster(study: Study, system: str, number: int) -> Forecaster:
+    """A trained forecaster with its weights."""
+    if finished(study, system, number) is None:
+        raise RecordError(
+            "this stage looks at a trained forecaster",
+            f"none of this config in {folder_of(study, system, number)}",
+            "Run heliosight train with the same config first.",
+        )
+    model = study.untrained(system, study.folds[number])
+    load_weights(model, folder_of(study, system, number) / WEIGHTS)
+    model.eval()
+    return model
+
+
+def _line(record: TrainedRun, fold: Fold) -> str:
+    return (
+        f"{record.name:<12} {fold.name}: {record.parameters} parameters, best epoch "
+        f"{record.best_epoch} of {record.epochs}, validation loss {record.validation_loss:.4f}, "
+        f"{record.seconds:.0f} s"
+    )
