@@ -16,7 +16,7 @@ from heliosight.data.fits_frames import SCALINGS, Scaling, read_fits
 from heliosight.data.frames import Frame, image_table, resize
 from heliosight.data.npz_frames import read_npz
 from heliosight.data.png_frames import read_png, read_pngs
-from heliosight.data.quality import bad_frames
+from heliosight.data.quality import bad_frames, departure
 
 SIX = 6 * 3600
 
@@ -63,6 +63,17 @@ def test_a_frame_is_judged_by_its_past_alone():
     for n in (5, 12, 13, 19):
         assert (bad_frames(frames[:n]) == bad_frames(frames)[:n]).all()
     assert bad_frames(frames[:0]).shape == (0, 3)
+
+
+@pytest.mark.accuracy
+def test_departure_is_the_log_ratio_to_the_median_of_the_values_before():
+    values = numpy_stream(4, "levels").uniform(1, 9, 30)
+    values[[3, 11]] = np.nan
+    values[20] = 0.0
+    for i, got in enumerate(departure(values, 5)):
+        past = [v for v in values[max(0, i - 5) : i] if v > 0]
+        judged = len(past) >= 3 and values[i] > 0
+        assert got == pytest.approx(np.log(values[i] / np.median(past)) if judged else 0.0)
 
 
 @pytest.mark.real

@@ -92,6 +92,16 @@ def test_each_fill_alone_becomes_a_hole(tmp_path):
     assert not FILLS["proton_flux_flag"]
 
 
+@pytest.mark.accuracy
+def test_fills_follow_the_document_s_rule():
+    """ "Nines fill the field according to its format", one column left blank; two exceptions."""
+    for word, (kind, width, decimals) in list(zip(_WORDS, fields(), strict=True))[3:]:
+        digits = width - 1 if kind == "I" else width - 2
+        nines = (10**digits - 1) / 10**decimals
+        expected = {"lyman_alpha": 0.999999, "proton_flux_flag": None}.get(word.name, nines)
+        assert (word.fills[0] if word.fills else None) == pytest.approx(expected), word
+
+
 def test_time_is_the_start_of_the_hour(tmp_path):
     table = read_omni2(
         write(tmp_path / "a.dat", [plain(0), plain(1), plain(23, day=366, year=2016)])
@@ -169,9 +179,9 @@ def test_an_unknown_variable_is_refused(tmp_path):
 
 def test_three_hourly_means_by_hand(tmp_path):
     lines = [
-        plain(0, speed=400.0, kp=33, b_lon_gse=350.0, bz_gsm=999.9),
+        plain(0, speed=400.0, kp=33, b_lon_gse=350.0, bz_gsm=999.9, imf_spacecraft=51),
         plain(1, speed=9999.0, kp=33, b_lon_gse=10.0, bz_gsm=999.9),
-        plain(2, speed=500.0, kp=33, b_lon_gse=0.0, bz_gsm=999.9),
+        plain(2, speed=500.0, kp=33, b_lon_gse=0.0, bz_gsm=999.9, imf_spacecraft=71),
         plain(4, speed=310.0, kp=7),
     ]
     table = three_hourly(read_omni2(write(tmp_path / "a.dat", lines)))
@@ -182,6 +192,7 @@ def test_three_hourly_means_by_hand(tmp_path):
     assert table.values[:, column["kp"]] == pytest.approx([10 / 3, 2 / 3])
     assert table.values[0, column["b_lon_gse"]] % 360 == pytest.approx(0.0, abs=1e-3)
     assert table.flags[0, column["bz_gsm"]] == MISSING
+    assert table.values[0, column["imf_spacecraft"]] == 51
     assert table.flags[0, column["kp"]] == 0
     assert table.available[0] == table.times[0] + 10800
 

@@ -353,7 +353,7 @@ def test_moments_equal_the_window_loop(seed):
             values = x.select(axis, i)[seen.select(axis, i)]
             assert fast[name].mean[i] == pytest.approx(values.mean().item(), rel=1e-12)
             std = values.std(correction=0).item()
-            assert fast[name].std[i] == pytest.approx(std, rel=1e-11)
+            assert fast[name].std[i] == pytest.approx(std, rel=1e-12)
 
 
 def test_moments_of_constant_and_never_observed_variables():
