@@ -104,6 +104,7 @@ def real_table(
     config: RealTableConfig | None = None,
     others: Sequence[Predictions] = (),
     other_thresholds: Mapping[str, np.ndarray] | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
     provenance: Provenance | None = None,
 ) -> tuple[list[Predictions], Scorecard, RealExtras]:
     """All references, controls and `others` on identical rows, one issue time every 3 h.
@@ -114,6 +115,7 @@ def real_table(
         with `ch_area`, available at its own time.
     others : forecasts of other systems (networks) on the same test spans, numbered alike; the
         table is then made on the rows that all have. other_thresholds : as in `scorecard`.
+    pairs : further differences, `(system, other)`.
 
     Returns
     -------
@@ -134,7 +136,7 @@ def real_table(
     card = scorecard(
         predictions,
         config.reference,
-        pairs=[(a, GAIN[1]) for a in (GAIN[0], *map(shifted, config.shift_days))],
+        pairs=[*pairs, *((a, GAIN[1]) for a in (GAIN[0], *map(shifted, config.shift_days)))],
         thresholds=thresholds,
         config=config.scoring,
         fold_names=[fold.name for fold in folds],
