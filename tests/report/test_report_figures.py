@@ -95,6 +95,16 @@ def test_unresolved_differences_are_open_marks(figures):
     assert faces == ["black", "white", "black"]
 
 
+def test_a_profile_without_maps_is_drawn_alone(inputs, explanations):
+    record, arrays = explanations[1]
+    only = {"profile": arrays["profile"]}
+    found = dict(paper_figures(inputs(explanations=((record, only), (record, {})))))
+    (name,) = (n for n in found if n.startswith("attribution"))
+    assert name == "attribution_1_grad_cam"
+    assert len(found[name].axes) == 1
+    assert found[name].axes[0].get_ylabel() == "ap (2 nT) per frame"
+
+
 def test_quartiles_are_the_nearest_levels():
     assert quartiles(np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])) == (2, 4)
     assert quartiles(np.array([0.1, 0.5, 0.9])) == (0, 2)

@@ -115,8 +115,8 @@ def test_everything_simulated_is_labelled(inputs):
 
 def test_failed_self_checks_stand_on_the_figure(inputs):
     html = render(inputs())
-    figure = html[html.index('data-index="1"') :]
-    figure = figure[: figure.index("</figure>")]
+    article = html[html.index('data-index="1"') :]
+    figure = article[: article.index("</figure>")]
     assert "Do not rely on this map" in figure
     assert "randomisation = 0.93" in figure
     assert figure.count("FAILED SELF-CHECK") == 2
@@ -161,3 +161,15 @@ def test_an_explanation_without_maps_keeps_its_words(inputs, explanations):
     _read(html)
     assert "Which variable, when" in html
     assert "When: contribution of each frame" not in html
+
+
+def test_a_profile_over_many_windows_claims_no_forecast(inputs, explanations):
+    record, arrays = explanations[1]
+    profile = {name: arrays[name] for name in ("profile", "profile_low", "profile_high")}
+    record = replace(record, method="temporal_importance", channels=(), forecast=0.0)
+    html = render(inputs(explanations=((record, profile),)))
+    _read(html)
+    assert "Temporal importance by intervention" in html
+    assert "measured over many windows" in html
+    assert "which is" not in html
+    assert "Do not rely on this map" in html

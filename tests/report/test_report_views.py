@@ -156,6 +156,13 @@ def test_profiles_come_from_the_record_else_from_the_maps(explanations, maps):
     assert chart_attribution.frame_profile({}) is None
 
 
+def test_a_methods_layer_stays_beside_its_name():
+    assert (
+        chart_attribution.method_words("grad_cam (cell.images.0)", EN) == "Grad-CAM (cell.images.0)"
+    )
+    assert chart_attribution.method_words("mine", EN) == "mine"
+
+
 def test_channel_sums_keep_their_sign(explanations):
     record, arrays = explanations[0]
     assert chart_attribution.channel_sums(record, arrays["images"]) == [

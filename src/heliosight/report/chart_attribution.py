@@ -20,6 +20,12 @@ NOT_SERIES = {"images", "frames"}
 Span = tuple[float, float]
 
 
+def method_words(name: str, words: Words) -> str:
+    """A method in the reader's language; what follows it in brackets (its layer) stays."""
+    head, bracket, layer = name.partition(" (")
+    return words.name("method", head) + bracket + layer
+
+
 def hours_before(explanation: Explanation) -> np.ndarray:
     """Time of each frame relative to the issue time [h], `(T,)`, negative before it."""
     issue = to_seconds(explanation.issue_time)
@@ -75,7 +81,7 @@ def profile_chart(
     panel.hline(0, "zero")
     panel.frame(explanation.units)
     _hours_axis(panel, words("axis_hours"))
-    title = words("profile_alt", method=explanation.method)
+    title = words("profile_alt", method=method_words(explanation.method, words))
     return document(WIDTH, 212, [panel, _marker(panel)], title, _marks(panel, hours), stamp)
 
 
@@ -103,7 +109,11 @@ def series_chart(
         f'<rect class="axes" x="{LEFT}" y="16" width="{panel.width}" height="{panel.height}"/>'
     )
     _hours_axis(panel, words("axis_hours"))
-    title = words("series_alt", modality=words.name("modality", name), method=explanation.method)
+    title = words(
+        "series_alt",
+        modality=words.name("modality", name),
+        method=method_words(explanation.method, words),
+    )
     height = 16 + panel.height + 46
     return document(WIDTH, height, [panel, _marker(panel)], title, _marks(panel, frames), stamp)
 

@@ -16,6 +16,7 @@ from heliosight.report.chart_attribution import (
     as_channels,
     frame_profile,
     hours_before,
+    method_words,
     series_hours,
     series_of,
     variable_names,
@@ -43,9 +44,12 @@ def signed_map() -> LinearSegmentedColormap:
 
 
 def attribution_figure(record: Explanation, arrays: Mapping[str, np.ndarray]) -> Figure | None:
-    """First, middle and last frame per channel on one scale over the profile; None without maps."""
+    """First, middle and last frame per channel on one scale over the profile.
+
+    Without maps the profile alone; None where there is neither.
+    """
     if "images" not in arrays or not record.frame_times:
-        return None
+        return _profile_figure(record, arrays)
     maps = as_channels(arrays["images"])
     shown = sorted({0, len(record.frame_times) // 2, len(record.frame_times) - 1})
     failed = [check for check in record.checks if not check.passed]
@@ -69,9 +73,19 @@ def attribution_figure(record: Explanation, arrays: Mapping[str, np.ndarray]) ->
     return figure
 
 
+def _profile_figure(record: Explanation, arrays: Mapping[str, np.ndarray]) -> Figure | None:
+    if "profile" not in arrays or not record.frame_times:
+        return None
+    figure = Figure((120 * MM, 52 * MM), layout="constrained")
+    _profile(figure.subplots(), record, arrays)
+    failed = [check.name for check in record.checks if not check.passed]
+    figure.suptitle(_title(record, failed), fontsize=7)
+    return figure
+
+
 def _title(record: Explanation, failed: list[str]) -> str:
     title = (
-        f"{EN.name('method', record.method)} of {EN.name('target', record.target)}, "
+        f"{method_words(record.method, EN)} of {EN.name('target', record.target)}, "
         f"issued {record.issue_time}\nbaseline: {record.baseline}"
     )
     return title + (f"\nFAILED SELF-CHECK: {', '.join(failed)}" if failed else "")

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from heliosight.core.clock import to_text
 from heliosight.core.files import write_text
 from heliosight.report import chart_forecast, views_diagnosis, views_provenance, views_skill
+from heliosight.report.chart_attribution import method_words
 from heliosight.report.inputs import ForecastExample, ReportInputs
 from heliosight.report.views_explanation import Sprites, explanation_views
 from heliosight.report.views_training import training_charts
@@ -42,6 +43,7 @@ def render(inputs: ReportInputs) -> str:
         "stamp": stamp,
         "explanations": explanation_views(inputs, sprites, words, stamp),
         "sprites": sprites.uris,
+        "method_words": method_words,
         "training": training_charts(inputs.training_log or [], words, stamp),
         "versions": views_provenance.versions(inputs),
         "records": views_provenance.records(inputs),
