@@ -121,6 +121,13 @@ def _part(p, leads: slice, days: slice):
     )
 
 
+def test_a_difference_asked_for_twice_is_given_once() -> None:
+    both = [make(0), replace(make(0), name="b")]
+    card = scorecard(both, "a", [("b", "a"), ("a", "b"), ("a", "b")], config=FEW)
+    names = [row.system for row in card.differences if row.slice == "day 1"]
+    assert names == ["b - a", "a - b"]
+
+
 def test_a_paired_difference_is_narrower_than_unpaired_ones() -> None:
     one = make(0)
     other = replace(one, name="b", mean_log=one.mean_log + 0.01 * np.sin(one.mean_log))

@@ -93,7 +93,7 @@ def scorecard(
             running.advance(note=name)
     slices = slice_names(first.mean.shape[1])
     wanted = [(n, reference) for n in by_name if n != reference]
-    wanted += [pair for pair in pairs if pair not in wanted]
+    wanted = list(dict.fromkeys([*wanted, *((a, b) for a, b in pairs)]))
     how = f"{config.block_days:g}-day block bootstrap, {config.replicates} draws"
     rows = [r for n in by_name for r in _rows(n, samples[n], slices, config.level, how)]
     differences = [
