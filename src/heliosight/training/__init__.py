@@ -16,7 +16,7 @@ from heliosight.training.stages import (
     StageConfig,
 )
 from heliosight.training.transfer import ProgressiveColumns, Transferred, take_weights
-from heliosight.training.weights import load_weights, save_weights
+from heliosight.training.weights import load_weights, save_weights, weights_bytes
 
 __all__ = [
     "FIELD_AUGMENTATION",
@@ -44,4 +44,5 @@ __all__ = [
     "take_weights",
     "torchrun_group",
     "train",
+    "weights_bytes",
 ]

@@ -18,10 +18,15 @@ def shapes_of(state: dict[str, Tensor]) -> dict[str, list[int]]:
     return {name: list(x.shape) for name, x in sorted(state.items())}
 
 
+def weights_bytes(model: nn.Module) -> bytes:
+    """Weights and buffers of a model as a safetensors file."""
+    state = {n: x.detach().cpu().contiguous().clone() for n, x in model.state_dict().items()}
+    return save(state)
+
+
 def save_weights(model: nn.Module, path: Path) -> None:
     """Weights and buffers of a model, whole or not at all."""
-    state = {n: x.detach().cpu().contiguous().clone() for n, x in model.state_dict().items()}
-    write_bytes(path, save(state))
+    write_bytes(path, weights_bytes(model))
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

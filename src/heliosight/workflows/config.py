@@ -12,6 +12,7 @@ from heliosight.core.clock import to_seconds
 from heliosight.core.errors import ConfigError
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.diagnosis import DiagnosisConfig
+from heliosight.evaluation.real import RealTableConfig
 from heliosight.explain import ExplainConfig
 from heliosight.models import ForecasterConfig
 from heliosight.sun import SunConfig
@@ -104,20 +105,9 @@ class SplitConfig:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
-    """What is scored beside the networks."""
-
-    draws: int = 1000
-    seed: int = 0
-    leakage: bool = False
-    shift_days: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
 class ExamineConfig:
-    """How many windows a diagnosis sees, and which fold it looks at."""
+    """Which fold is diagnosed (counted from the last with -1), and how thoroughly."""
 
-    windows: int = 256
     fold: int = -1
     checks: DiagnosisConfig = field(default_factory=DiagnosisConfig)
 
@@ -161,7 +151,7 @@ class AppConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ForecasterConfig = field(default_factory=ForecasterConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    evaluate: RealTableConfig = field(default_factory=RealTableConfig)
     diagnose: ExamineConfig = field(default_factory=ExamineConfig)
     explain: ExplainStage = field(default_factory=ExplainStage)
     report: ReportConfig = field(default_factory=ReportConfig)

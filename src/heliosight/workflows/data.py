@@ -13,6 +13,7 @@ from heliosight.core.files import sha256
 from heliosight.core.records import DatasetCard
 from heliosight.core.tables import SeriesTable, Table
 from heliosight.data.coronal_holes import read_coronal_holes
+from heliosight.data.events import read_events
 from heliosight.data.kp_ap import read_kp_ap
 from heliosight.data.omni2 import read_omni2
 from heliosight.data.store import Store, load_store, save_store
@@ -104,7 +105,8 @@ def _single(folder: Path, pattern: str) -> Path:
     return found[0] if len(found) == 1 else folder / pattern
 
 
-def _read_archives(data: ArchiveData) -> Raw:
+def read_archives(data: ArchiveData) -> Raw:
+    """Tables of the archives, OMNI as 3-hour means."""
     files = source_files(data)
     hourly = read_omni2([p for name, p in files.items() if name.startswith("omni2")], OMNI)
     wind = three_hourly(hourly)
@@ -139,7 +141,7 @@ def _read_sun(data: SunData) -> Raw:
 
 
 def _read_driven(data: DrivenData) -> Raw:
-    real = _read_archives(data.archives)
+    real = read_archives(data.archives)
     areas = real.tables["coronal_holes"]
     if not isinstance(areas, SeriesTable):
         raise DataError("a driving series is a series table", areas.name)
@@ -153,10 +155,16 @@ def _read_driven(data: DrivenData) -> Raw:
 
 
 def _read_events(data: EventData) -> Raw:
-    from heliosight.data.events import read_event_files
-
-    tables = read_event_files(sorted(Path(data.folder).glob("*.h5")))
-    return Raw(dict(tables), {"events": data.folder}, {}, ())
+    files = source_files(data)
+    if not files:
+        raise DataError(
+            "a folder of event files holds *.h5",
+            f"none in {data.folder or 'an empty path'}",
+            "Set data.folder.",
+        )
+    events = read_events(files.values())
+    caveats = tuple(f"CONFLICT between overlapping files: {text}" for text in events.conflicts[:20])
+    return Raw(dict(events.tables), {"events": f"{len(files)} files"}, {}, caveats)
 
 
 def _sun_source(sun: SunConfig) -> str:
@@ -165,7 +173,7 @@ def _sun_source(sun: SunConfig) -> str:
 
 _READERS: dict[type, Callable[[Any], Raw]] = {
     SunData: _read_sun,
-    ArchiveData: _read_archives,
+    ArchiveData: read_archives,
     DrivenData: _read_driven,
     EventData: _read_events,
 }

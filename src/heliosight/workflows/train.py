@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +12,23 @@ import torch
 from heliosight.core import records
 from heliosight.core.config import dump
 from heliosight.core.errors import ConfigError, RecordError
+from heliosight.core.files import digest
 from heliosight.core.folds import Fold
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import TrainedRun
+from heliosight.evaluation.dressing import best_threshold, storm_days
 from heliosight.models import Forecaster
-from heliosight.training import fit_copula, load_weights, predict, train
+from heliosight.training import (
+    fit_copula,
+    load_weights,
+    predict,
+    train,
+    weights_bytes,
+)
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
 
-WEIGHTS, LOG = "weights.safetensors", "log.jsonl"
+WEIGHTS, LOG, THRESHOLDS = "weights.safetensors", "log.jsonl", "thresholds"
 
 
 def run(run: Run, verb: str = "") -> StageResult:
@@ -37,6 +46,13 @@ def run(run: Run, verb: str = "") -> StageResult:
             last = trained(study, system, number)
             lines.append(_line(last, fold))
     return StageResult(last, tuple(lines))
+
+
+def main_system(run: Run) -> str:
+    """The first system: the one that is diagnosed and explained."""
+    if not run.config.systems:
+        raise ConfigError("this stage looks at a system", "none", where="systems")
+    return next(iter(run.config.systems))
 
 
 def folder_of(study: Study, system: str, number: int) -> Path:
@@ -87,15 +103,35 @@ def _train(study: Study, system: str, number: int, folder: Path, key: str) -> Tr
         store_hash=study.store.hash,
         seconds=result.seconds,
     )
-    files = {WEIGHTS: _weights(model), LOG: result.log.read_bytes()}
-    records.save(folder, record, forecast.arrays(), files)
+    files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
+    arrays = {**forecast.arrays(), THRESHOLDS: warning_thresholds(predict(model, windows, tune))}
+    records.save(folder, record, arrays, files)
+    shutil.rmtree(work)
     return record
 
 
-def _weights(model: Forecaster) -> bytes:
-    from safetensors.torch import save
+def warning_thresholds(past: Predictions) -> np.ndarray:
+    """`(D, G)` probability from which on to warn, by the Heidke skill on the validation past."""
+    event = storm_days(past.observed)
+    days, storms = event.shape[1:]
+    return np.array(
+        [
+            [best_threshold(past.event_probability[:, d, g], event[:, d, g]) for g in range(storms)]
+            for d in range(days)
+        ]
+    )
 
-    return save({n: x.detach().cpu().contiguous().clone() for n, x in model.state_dict().items()})
+
+def thresholds(study: Study, system: str) -> np.ndarray:
+    """`(K, D, G)` warning thresholds of a trained system over the folds."""
+    folders = [folder_of(study, system, k) for k in range(len(study.folds))]
+    return np.stack([records.load_arrays(folder)[THRESHOLDS] for folder in folders])
+
+
+def system_hash(study: Study, system: str) -> str:
+    """One hash over the trained folds of a system."""
+    folders = [folder_of(study, system, k) for k in range(len(study.folds))]
+    return digest([records.record_hash(folder) for folder in folders])
 
 
 def predictions(study: Study, system: str) -> Predictions | None:
@@ -105,6 +141,7 @@ def predictions(study: Study, system: str) -> Predictions | None:
         if finished(study, system, number) is None:
             return None
         arrays = records.load_arrays(folder_of(study, system, number))
+        arrays.pop(THRESHOLDS)
         parts.append(Predictions(name=system, **arrays))
     return _join(parts)
 

@@ -1,0 +1,52 @@
+"""The diagnosis stage: is every input and the time axis of the trained forecaster really used?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from heliosight.core import records
+from heliosight.core.records import Diagnosis
+from heliosight.diagnosis import (
+    CONVLSTM_CHECKS,
+    FUSION_CHECKS,
+    USAGE_CHECKS,
+    diagnose,
+    text,
+)
+from heliosight.diagnosis.verdict import faults
+from heliosight.subject import wrap
+from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.study import study_of
+from heliosight.workflows.train import forecaster, main_system, system_hash
+
+PARTS = {"": (), "convlstm": CONVLSTM_CHECKS, "fusion": FUSION_CHECKS, "usage": USAGE_CHECKS}
+
+
+def run(run: Run, verb: str = "") -> StageResult:
+    """Diagnose the first system on its test block; `verb` shows one part of the findings."""
+    study, config = study_of(run), run.config.diagnose
+    system, number = main_system(run), config.fold % len(study.folds)
+    model = forecaster(study, system, number)
+    parent = system_hash(study, system)
+    key = run.key("diagnose", study.key, parent, config)
+    folder = run.folder / "diagnose"
+    made = run.made(folder, Diagnosis, key)
+    if made is None:
+        subject = wrap(model, run.config.spec(system), name=f"{run.config.name}/{system}")
+        made = diagnose(
+            subject,
+            study.windows(system),
+            config.checks,
+            issue_times=study.times(system, study.folds[number].test),
+            provenance=run.provenance(key, {"data": study.store.hash, "train": parent}),
+        )
+        records.save(folder, made)
+    shown = part(made, verb)
+    return StageResult(shown, (text(made, PARTS[verb]),), bool(faults(shown.findings)))
+
+
+def part(diagnosis: Diagnosis, verb: str) -> Diagnosis:
+    """The findings of one part, all of them for an empty name."""
+    checks = PARTS[verb]
+    kept = tuple(f for f in diagnosis.findings if not checks or f.check in checks)
+    return replace(diagnosis, findings=kept)

@@ -1,0 +1,88 @@
+"""The evaluation stage: trained systems and every reference on identical rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from heliosight.core import records
+from heliosight.core.predictions import Predictions
+from heliosight.core.records import Scorecard
+from heliosight.evaluation.real import RealExtras, RealTableConfig, real_table
+from heliosight.evaluation.table import facts_text, full_text, interval_table, leakage_text
+from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.study import Study, study_of
+from heliosight.workflows.train import predictions, system_hash, thresholds
+
+TABLE = "table.md"
+
+
+def run(run: Run, verb: str = "") -> StageResult:
+    """Score what is trained, beside all references; without a trained system, the references."""
+    del verb
+    study = study_of(run)
+    forecasts = {s: predictions(study, s) for s in run.config.systems}
+    trained = {s: p for s, p in forecasts.items() if p is not None}
+    config = run.config.evaluate
+    parents = {s: system_hash(study, s) for s in trained}
+    key = run.key("evaluate", study.key, config, parents)
+    folder = run.folder / "evaluate"
+    made = run.made(folder, Scorecard, key)
+    if made is None:
+        made = _score(study, config, trained, key, parents)
+    absent = [s for s in run.config.systems if s not in trained]
+    return StageResult(made, _lines(run, (folder / TABLE).read_text(), absent))
+
+
+def _score(
+    study: Study,
+    config: RealTableConfig,
+    trained: Mapping[str, Predictions],
+    key: str,
+    parents: Mapping[str, str],
+) -> Scorecard:
+    names = list(trained)
+    pairs = [(names[0], other) for other in names[1:]]
+    systems, card, extras = real_table(
+        study.series("geomagnetic"),
+        study.series("solar_wind"),
+        study.series("coronal_holes"),
+        study.folds,
+        config,
+        list(trained.values()),
+        {name: thresholds(study, name) for name in trained},
+        pairs=pairs,
+        provenance=study.run.provenance(key, {"data": study.store.hash, **parents}),
+    )
+    text = _text(card, systems, extras, study.run.config.data.type == "archives")
+    records.save(study.run.folder / "evaluate", card, files={TABLE: text.encode()})
+    return card
+
+
+def _text(card: Scorecard, systems: Sequence[Predictions], extras: RealExtras, real: bool) -> str:
+    parts = [full_text(card)]
+    parts.append(interval_table(card.differences, "corr_log_within", difference=True))
+    if extras.leakage:
+        parts.append(leakage_text(extras.leakage))
+    if real:
+        parts.append(facts_text(extras.facts))
+    parts.append(f"{len(systems)} systems on {len(systems[0].issue_time)} issue times")
+    return "\n\n".join(parts) + "\n"
+
+
+def _lines(run: Run, table: str, absent: Sequence[str]) -> tuple[str, ...]:
+    notes = []
+    if absent:
+        notes.append(
+            f"not trained yet, so not in the table: {', '.join(absent)} "
+            f"(heliosight train --config-name {run.config.name})"
+        )
+    return (table, *notes)
+
+
+def first_storm(forecast: Predictions) -> int:
+    """The issue time whose mean forecast of day 1 is largest, among those with known outcome."""
+    known = np.isfinite(forecast.observed).all(1)
+    day_1 = np.where(known, forecast.mean[:, :8].mean(1), -np.inf)
+    return int(forecast.issue_time[int(day_1.argmax())])

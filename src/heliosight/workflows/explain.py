@@ -1,0 +1,113 @@
+"""The explanation stage: one window of the test block, by every method asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from heliosight.core import records
+from heliosight.core.clock import DAY, to_seconds
+from heliosight.core.errors import ConfigError
+from heliosight.core.files import folder_in_making, is_sealed, verify
+from heliosight.core.records import Explanation
+from heliosight.explain import explain
+from heliosight.subject import wrap
+from heliosight.workflows.evaluate import first_storm
+from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.study import Study, study_of
+from heliosight.workflows.train import forecaster, main_system, predictions, system_hash
+
+
+def run(run: Run, verb: str = "") -> StageResult:
+    """Explain one window of the first system; explanations of the same key are used again."""
+    del verb
+    study, config = study_of(run), run.config.explain
+    system, number = main_system(run), config.fold % len(study.folds)
+    model = forecaster(study, system, number)
+    issue = issue_time(study)
+    parent = system_hash(study, system)
+    key = run.key("explain", study.key, parent, config, issue)
+    folder = run.folder / "explain"
+    if run.force or not _finished(folder, key):
+        windows = study.windows(system)
+        subject = wrap(model, run.config.spec(system), name=f"{run.config.name}/{system}")
+        found = explain(
+            subject,
+            windows.batch(np.array([issue])),
+            config.method,
+            windows.batch(context_times(study, issue)),
+        )
+        made = run.provenance(key, {"data": study.store.hash, "train": parent})
+        with folder_in_making(folder) as making:
+            for order, (record, arrays) in enumerate(found.explanations):
+                records.save(making / _name(order, record), with_provenance(record, made), arrays)
+    explanations = [record for record, _ in saved(folder)]
+    return StageResult(explanations[0] if explanations else None, _lines(explanations))
+
+
+def issue_time(study: Study) -> int:
+    """The window to explain: the config's, else the strongest storm forecast of the test block."""
+    config = study.run.config.explain
+    if config.issue_time:
+        return to_seconds(config.issue_time)
+    forecast = predictions(study, main_system(study.run))
+    if forecast is None:
+        raise ConfigError(
+            "choosing a window needs forecasts on every fold",
+            "some folds are not trained",
+            "Run heliosight train, or set explain.issue_time.",
+            "explain.issue_time",
+        )
+    return first_storm(forecast)
+
+
+def context_times(study: Study, issue: int) -> np.ndarray:
+    """Other windows of the test block, evenly spaced, at least ten days from the explained one."""
+    config = study.run.config.explain
+    system = main_system(study.run)
+    times = study.times(system, study.folds[config.fold % len(study.folds)].test)
+    far = times[np.abs(times - issue) >= 10 * DAY]
+    take = np.linspace(0, len(far) - 1, min(config.context, len(far))).astype(int)
+    return far[np.unique(take)]
+
+
+def saved(folder: Path) -> list[tuple[Explanation, dict[str, np.ndarray]]]:
+    """Explanations with their arrays, in the order they were made; empty when there are none."""
+    if not is_sealed(folder):
+        return []
+    verify(folder)
+    return [
+        (records.load(sub, Explanation), records.load_arrays(sub))
+        for sub in sorted(p for p in folder.iterdir() if p.is_dir())
+    ]
+
+
+def with_provenance(record: Explanation, made: records.Provenance) -> Explanation:
+    """The record with how it was made."""
+    return replace(record, provenance=made)
+
+
+def _finished(folder: Path, key: str) -> bool:
+    found = saved(folder)
+    return bool(found) and all(record.provenance.key == key for record, _ in found)
+
+
+def _name(order: int, record: Explanation) -> str:
+    return f"{order:02d}_{re.sub(r'[^a-z0-9]+', '_', record.method.lower()).strip('_')}"
+
+
+def _lines(explanations: list[Explanation]) -> tuple[str, ...]:
+    lines = []
+    for e in explanations:
+        failed = [c.name for c in e.checks if not c.passed]
+        passed = f"{len(e.checks) - len(failed)} of {len(e.checks)} self-checks passed"
+        told = f", failed: {', '.join(failed)}" if failed else ""
+        lines.append(
+            f"{e.method}: {e.target} = {e.forecast:.3g} {e.units}, issued {e.issue_time}, "
+            f"against {e.baseline}; {passed}{told}"
+        )
+        lines += [f"  {note}" for note in e.notes]
+    return tuple(lines)

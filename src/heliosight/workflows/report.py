@@ -1,0 +1,110 @@
+"""The report stage: every record of the run on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heliosight.core import records
+from heliosight.core.clock import DAY, to_text
+from heliosight.core.files import is_sealed
+from heliosight.core.predictions import Predictions
+from heliosight.core.records import Diagnosis, Scorecard
+from heliosight.core.tables import SeriesTable
+from heliosight.report import ForecastExample, ReportInputs, save_paper_figures, write_report
+from heliosight.training import read_log
+from heliosight.workflows.explain import issue_time, saved
+from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.study import Study, study_of
+from heliosight.workflows.train import LOG, finished, folder_of, main_system, predictions
+
+DRIVERS = ("speed", "bz_gsm", "density")
+PAST_DAYS = 3
+TITLE = {"en": "heliosight: {name}", "ko": "heliosight: {name}"}
+
+
+def run(run: Run, verb: str = "") -> StageResult:
+    """Write `report.html` (and figures for papers when asked for) from what the run holds."""
+    del verb
+    study, config = study_of(run), run.config.report
+    inputs = report_inputs(study)
+    name = "report.html" if config.language == "en" else f"report.{config.language}.html"
+    path = write_report(run.folder / name, inputs)
+    lines = [f"report: {path}"]
+    if config.figures == "paper":
+        lines += [f"figure: {p}" for p in save_paper_figures(run.folder / "figures", inputs)]
+    return StageResult(inputs.scorecard, tuple(lines))
+
+
+def report_inputs(study: Study) -> ReportInputs:
+    """Everything the report shows, as far as it has been made."""
+    run, system = study.run, main_system(study.run)
+    last = len(study.folds) - 1
+    trained = finished(study, system, last)
+    log = read_log(folder_of(study, system, last) / LOG) if trained else None
+    explanations = tuple(saved(run.folder / "explain"))
+    return ReportInputs(
+        title=TITLE[run.config.report.language].format(name=run.config.name),
+        simulated=run.simulated,
+        dataset=study.store.card,
+        trained=trained,
+        training_log=log,
+        scorecard=_load(run.folder / "evaluate", Scorecard),
+        diagnosis=_load(run.folder / "diagnose", Diagnosis),
+        explanations=explanations,
+        example=_example(study),
+        spec=run.config.spec(system),
+        system=system,
+        command=run.command,
+        created=to_text(_newest(run.folder)),
+        language=run.config.report.language,
+    )
+
+
+def _load(folder: Path, cls: Any) -> Any:
+    return records.load(folder, cls) if is_sealed(folder) else None
+
+
+def _newest(folder: Path) -> float:
+    """When the newest record was made: a report's own date is that of what it shows."""
+    stamps = [p.stat().st_mtime for p in folder.glob("*/record.json")]
+    return max(stamps, default=0.0)
+
+
+def _example(study: Study) -> ForecastExample | None:
+    """The explained window's forecast with what came before and after."""
+    forecast = predictions(study, main_system(study.run))
+    if forecast is None:
+        return None
+    issue = issue_time(study)
+    rows = np.flatnonzero(forecast.issue_time == issue)
+    return forecast_example(study, forecast, int(rows[0])) if len(rows) else None
+
+
+def forecast_example(study: Study, forecast: Predictions, row: int) -> ForecastExample:
+    """One row of forecasts as the report draws it."""
+    issue = int(forecast.issue_time[row])
+    index, wind = study.series("geomagnetic"), study.series("solar_wind")
+    past, drivers = _before(index, issue), _before(wind, issue)
+    valid = issue + 3 * 3600 * np.arange(forecast.mean.shape[1])
+    return ForecastExample(
+        issue_time=issue,
+        last_input_time=int(wind.available[drivers][-1]),
+        past_time=index.times[past],
+        past_ap=index.column("ap")[past],
+        valid_time=valid,
+        levels=forecast.levels,
+        quantiles=forecast.quantiles[row],
+        mean=forecast.mean[row],
+        event_probability=forecast.event_probability[row],
+        observed=forecast.observed[row],
+        driver_time=wind.times[drivers],
+        drivers={name: wind.column(name)[drivers] for name in DRIVERS},
+    )
+
+
+def _before(table: SeriesTable, issue: int) -> np.ndarray:
+    """Rows of the days before the issue time that were known then."""
+    return np.flatnonzero((table.times >= issue - PAST_DAYS * DAY) & (table.available <= issue))
