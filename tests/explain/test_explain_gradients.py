@@ -201,7 +201,9 @@ def test_a_target_without_graph_is_refused(net_of, windows_of, toy_spec):
         ({"baseline": "zero"}, "a baseline has a physical name"),
         ({"fill": "grey"}, "fills a patch with something physical"),
         ({"steps": 0}, "counts and sizes are at least 1"),
-        ({"noise": 0.0}, "noise lies between 0 and 10"),
+        ({"nulls": 5}, "nulls 19"),
+        ({"importance_windows": -1}, "counts and sizes are at least 1"),
+        ({"noise": 0.0}, "noise within 0 and 10"),
     ],
 )
 def test_config_mistakes_are_refused(settings, rule):

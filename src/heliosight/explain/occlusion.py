@@ -71,10 +71,9 @@ def patches(question: Question) -> Iterator[_Patch]:
     """All blocks, modality by modality, oldest first."""
     config = question.config
     for name, x in question.batch.inputs.items():
+        sizes = [config.series_steps, 1]
         if x.ndim == 5:
-            sizes = (1, config.patch_frames, config.patch, config.patch)
-        else:
-            sizes = (config.series_steps, 1)
+            sizes = [1, config.patch_frames, config.patch, config.patch]
         spans = [
             [slice(i, min(i + step, length)) for i in range(0, length, step)]
             for length, step in zip(x.shape[1:], sizes, strict=True)

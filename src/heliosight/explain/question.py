@@ -22,6 +22,7 @@ METHOD_NAMES = (
     "smooth_grad",
     "occlusion",
 )
+LEAST_NULLS = 19
 FILLS = ("disc_median", "rotation_earlier", "rotation_later", "phase_scrambled")
 
 
@@ -42,7 +43,9 @@ class ExplainConfig:
     patch, patch_frames : occlusion's patch in pixels and frames.
     series_steps : occlusion's span of solar-wind steps.
     chunk : windows computed at once.
-    nulls : random maps each check compares with.
+    nulls : random maps the faithfulness check compares with; 19 is the fewest that can reach 0.05.
+    importance_windows, donors : windows and replacements of the importance profiles; 0 windows
+        leaves them out.
     quick : leave out the checks that repeat a method on another network or input.
     """
 
@@ -58,7 +61,9 @@ class ExplainConfig:
     patch_frames: int = 7
     series_steps: int = 8
     chunk: int = 4
-    nulls: int = 39
+    nulls: int = 19
+    importance_windows: int = 8
+    donors: int = 2
     quick: bool = False
     seed: int = 0
     holes: RegionConfig = field(default_factory=lambda: HOLES)
@@ -82,11 +87,13 @@ class ExplainConfig:
                 f"Known: {', '.join(FILLS)}.",
                 "explain.fill",
             )
-        counts = ("steps", "samples", "patch", "patch_frames", "series_steps", "chunk", "nulls")
+        counts = ("steps", "samples", "patch", "patch_frames", "series_steps", "chunk", "donors")
         small = [name for name in counts if getattr(self, name) < 1]
+        small += [name for name in ("importance_windows",) if getattr(self, name) < 0]
+        small += [name for name in ("nulls",) if getattr(self, name) < LEAST_NULLS]
         if small or not 0 < self.noise < 10:
             raise ConfigError(
-                "counts and sizes are at least 1, noise lies between 0 and 10",
+                f"counts and sizes are at least 1, nulls {LEAST_NULLS}, noise within 0 and 10",
                 ", ".join(f"{name} {getattr(self, name)}" for name in small) or f"{self.noise}",
                 where="explain",
             )

@@ -1,0 +1,307 @@
+"""One window explained by every method asked for, each with its checks, ready to be saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from heliosight.core.batch import Batch
+from heliosight.core.clock import HOUR, to_text
+from heliosight.core.errors import NotApplicable
+from heliosight.core.progress import Bar, bar
+from heliosight.core.records import Explanation, SelfCheck
+from heliosight.core.spec import ModalitySpec
+from heliosight.explain import checks
+from heliosight.explain.attribution import Attribution, temporal_profile
+from heliosight.explain.evaluator import evaluator_for, floating
+from heliosight.explain.gradcam import FORMS, Form, grad_cam
+from heliosight.explain.gradients import (
+    expected_gradients,
+    gradient_x_input,
+    integrated_gradients,
+    smooth_grad,
+)
+from heliosight.explain.importance import Profile, elements, importance, modalities
+from heliosight.explain.occlusion import occlusion
+from heliosight.explain.question import ExplainConfig, Method, Question
+from heliosight.explain.selftest import self_test
+from heliosight.explain.structures import sentences, structures, summed
+from heliosight.explain.targets import target_named
+from heliosight.subject import Subject, examine
+
+Arrays = dict[str, np.ndarray]
+DECISIVE = ("self-test", "faithfulness", "completeness")
+STRUCTURE_CHANNEL = "aia_193"
+
+
+@dataclass(frozen=True)
+class ExplanationSet:
+    """What was found about one window.
+
+    Attributes
+    ----------
+    explanations : a record and its arrays per method and layer; arrays as `Explanation` says.
+    importance : profiles over the context's windows, by what was replaced.
+    notes : methods that could not be applied, with the reason.
+    """
+
+    explanations: tuple[tuple[Explanation, Arrays], ...]
+    importance: tuple[Profile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def explain(
+    subject: Subject, batch: Batch, config: ExplainConfig, context: Batch | None = None
+) -> ExplanationSet:
+    """Explain one window's target, leaving the subject as found.
+
+    Parameters
+    ----------
+    batch : one window. context : other real windows for baselines, nulls and importance.
+
+    Raises
+    ------
+    NotApplicable : the batch is not one window.
+    ConfigError : the target is unknown.
+    """
+    if len(batch) != 1:
+        raise NotApplicable("an explanation is of one window", f"{len(batch)} windows")
+    target = target_named(config.target, subject.spec)
+    dtype = _dtype(subject)
+    window = floating(batch, dtype)
+    others = None if context is None or len(context) == 0 else floating(context, dtype)
+    with examine(subject):
+        evaluator = evaluator_for(subject, target, window, others, config.chunk)
+        asked = _questions(Question(evaluator, window, others, config))
+        with bar(f"explaining {target.name}", 2 * len(asked) + 1) as running:
+            made, notes = _attributions(asked, running)
+            found = [_record(m, made, batch, running) for m in made]
+            question = asked[0][1]
+            profiles = _importance(question, running)
+            found += _profile_records(profiles, batch, question)
+    return ExplanationSet(tuple(found), profiles, notes)
+
+
+def method_named(name: str) -> Method:
+    """The method of a config's name."""
+    known: dict[str, Method] = {
+        "integrated_gradients": integrated_gradients,
+        "expected_gradients": expected_gradients,
+        "gradient_x_input": gradient_x_input,
+        "smooth_grad": smooth_grad,
+        "occlusion": occlusion,
+    }
+    cams: dict[str, Method] = {form: partial(_cam, form=form) for form in FORMS}
+    return (known | cams)[name]
+
+
+def _cam(question: Question, form: Form) -> Attribution:
+    if not question.part:
+        raise NotApplicable(
+            "Grad-CAM needs a recurrent cell or a convolution by frame",
+            "no part of the subject is known as one",
+            "Name it: explain.layers=[path].",
+        )
+    evaluator = question.evaluator
+    scale = _scale(question)
+    return grad_cam(
+        evaluator.subject, question.part, evaluator.target, question.batch, question.modality,
+        (form,), scale,
+    )[0]  # fmt: skip
+
+
+def _scale(question: Question) -> float:
+    """Spread of the target over the other windows; its own size without them."""
+    if question.context is None or len(question.context) < 2:
+        return abs(float(question.evaluator.values(question.batch))) or 1.0
+    some = question.context.select(slice(0, 16))
+    return float(question.evaluator.values(some).std()) or 1.0
+
+
+def _questions(base: Question) -> list[tuple[str, Question]]:
+    """One question per method, and per layer for the CAM forms."""
+    images = [name for name, x in base.batch.inputs.items() if x.ndim == 5]
+    layers = _layers(base, images)
+    found: list[tuple[str, Question]] = []
+    for name in base.config.methods:
+        if name in FORMS and layers:
+            found += [(name, replace(base, part=part, modality=m)) for part, m in layers]
+        else:
+            found.append((name, replace(base, modality=images[0] if images else "")))
+    return found
+
+
+def _layers(base: Question, images: list[str]) -> list[tuple[str, str]]:
+    """Parts with their image modality: those named, else the last cell of each modality."""
+    if base.config.layers:
+        first = images[0] if images else ""
+        named = base.config.layers
+        return [(part, next((m for m in images if f".{m}" in part), first)) for part in named]
+    last: dict[str, str] = {}
+    for role in sorted(base.evaluator.subject.parts):
+        for modality in images:
+            if role.startswith(f"cell.{modality}."):
+                last[modality] = role
+    return [(part, modality) for modality, part in last.items()]
+
+
+@dataclass(frozen=True)
+class _Made:
+    name: str
+    question: Question
+    found: Attribution
+
+
+def _attributions(
+    asked: list[tuple[str, Question]], running: Bar
+) -> tuple[list[_Made], tuple[str, ...]]:
+    made, notes = [], []
+    for name, question in asked:
+        try:
+            made.append(_Made(name, question, method_named(name)(question)))
+        except NotApplicable as error:
+            notes.append(f"{name} not applicable: {error}")
+        running.advance(1, name)
+    return made, tuple(notes)
+
+
+def _record(
+    one: _Made, made: list[_Made], batch: Batch, running: Bar
+) -> tuple[Explanation, Arrays]:
+    found, question = one.found, one.question
+    subject, target = question.evaluator.subject, question.evaluator.target
+    results = _checks(one, [m.found for m in made])
+    running.advance(1, f"checks of {one.name}")
+    arrays, lines = _arrays(one, batch)
+    failed = [c.name for c in results if not c.passed]
+    decisive = [n for n in failed if n.startswith(DECISIVE)]
+    verdict = (f"no explanation: {', '.join(decisive)} failed",) if decisive else ()
+    modality = subject.spec.modalities.get(question.modality)
+    layer = f" ({question.part})" if question.part else ""
+    record = Explanation(
+        method=one.name + layer,
+        target=target.name,
+        units=target.units,
+        baseline=found.baseline,
+        issue_time=to_text(int(batch.issue_time[0])),
+        forecast=found.value,
+        channels=modality.variables if modality else (),
+        frame_times=frame_times(batch, modality) if modality else (),
+        checks=tuple(results),
+        notes=(*verdict, *found.notes, *lines),
+    )
+    return record, arrays
+
+
+def _checks(one: _Made, all_found: list[Attribution]) -> list[SelfCheck]:
+    method, found, question = method_named(one.name), one.found, one.question
+    results: list[SelfCheck | None] = [self_test(method, one.name, question.config)]
+    results.append(checks.completeness(found))
+    if question.modality and question.modality in found.parts:
+        same = [f for f in all_found if question.modality in f.parts]
+        results.append(checks.faithfulness(found, question))
+        results.append(checks.agreement(found, same, question.modality))
+        if not question.config.quick:
+            results.append(checks.randomisation(method, found, question))
+            results.append(checks.stability(method, found, question))
+    return [check for check in results if check is not None]
+
+
+def _arrays(one: _Made, batch: Batch) -> tuple[Arrays, list[str]]:
+    """Arrays beside the record, and what the structures say."""
+    found, modality = one.found, one.question.modality
+    arrays = {name: _numpy(p) for name, p in found.parts.items() if p.ndim == 2}
+    if modality not in found.parts:
+        return arrays, []
+    arrays["images"] = _numpy(found.parts[modality])
+    arrays["frames"] = batch.inputs[modality][0].cpu().numpy()
+    arrays["profile"] = _numpy(temporal_profile(found, modality))
+    if "cell" in found.extra:
+        arrays["cell_path"] = _numpy(found.extra["cell"])
+    return arrays, _structure_lines(one, arrays)
+
+
+def _structure_lines(one: _Made, arrays: Arrays) -> list[str]:
+    question = one.question
+    spec = question.evaluator.subject.spec.modalities.get(question.modality)
+    if spec is None or STRUCTURE_CHANNEL not in spec.variables:
+        return []
+    frames = arrays["frames"][spec.variables.index(STRUCTURE_CHANNEL)]
+    config = question.config
+    found = structures(frames, spec.cadence_hours, config.holes, config.active_regions)
+    sums = summed(arrays["images"], found)
+    labels = np.zeros(frames.shape, dtype=np.int16)
+    for number, structure in enumerate(found, 1):
+        labels[structure.mask] = number
+    arrays["structures"] = labels
+    return sentences(sums, found, question.evaluator.target.units, spec.cadence_hours / 24)
+
+
+def _importance(question: Question, running: Bar) -> tuple[Profile, ...]:
+    """Profiles over the window and its context: modalities, then steps and variables of each."""
+    count = question.config.importance_windows
+    if question.context is None or count == 0:
+        return ()
+    some = question.context.select(slice(0, count - 1))
+    windows = Batch.join([question.batch, some]) if len(some) else question.batch
+    if len(windows) < 2:
+        return ()
+    spec = question.evaluator.subject.spec
+    run = partial(
+        importance, question.evaluator, windows, donors=question.config.donors,
+        seed=question.config.seed,
+    )  # fmt: skip
+    found = [run(modalities(windows), "modalities")]
+    for name in windows.inputs:
+        names = spec.modalities[name].variables if name in spec.modalities else ()
+        found.append(run(elements(windows, name, "steps"), f"{name} steps"))
+        found.append(run(elements(windows, name, "variables", names), f"{name} variables"))
+    running.advance(1, "importance")
+    return tuple(found)
+
+
+def _profile_records(
+    profiles: tuple[Profile, ...], batch: Batch, question: Question
+) -> list[tuple[Explanation, Arrays]]:
+    """Temporal importance of each image modality as an explanation: a profile, no maps."""
+    records = []
+    for profile in profiles:
+        name = profile.name.removesuffix(" steps")
+        modality = question.evaluator.subject.spec.modalities.get(name)
+        if name == profile.name or modality is None or modality.kind != "images":
+            continue
+        record = Explanation(
+            method="temporal_importance",
+            target=question.evaluator.target.name,
+            units=profile.units,
+            baseline="the same frame of another real window",
+            issue_time=to_text(int(batch.issue_time[0])),
+            frame_times=frame_times(batch, modality),
+            forecast=float(question.evaluator.values(question.batch)),
+            notes=(f"root mean square change of the target, {profile.how}",),
+        )
+        arrays = {"profile": profile.value}
+        if np.isfinite(profile.low).all():
+            arrays |= {"profile_low": profile.low, "profile_high": profile.high}
+        records.append((record, arrays))
+    return records
+
+
+def frame_times(batch: Batch, modality: ModalitySpec) -> tuple[str, ...]:
+    """Nominal times of a modality's steps: the newest at the issue time less its lag."""
+    steps, cadence = modality.steps, modality.cadence_hours
+    newest = int(batch.issue_time[0]) - modality.lag_hours * HOUR
+    return tuple(to_text(newest - (steps - 1 - k) * cadence * HOUR) for k in range(steps))
+
+
+def _dtype(subject: Subject) -> torch.dtype:
+    first = next((p for p in subject.module.parameters() if p.is_floating_point()), None)
+    return torch.float32 if first is None else first.dtype
+
+
+def _numpy(x: Tensor) -> np.ndarray:
+    return x.detach().to(torch.float32).cpu().numpy()
