@@ -97,8 +97,8 @@ def _index_measures() -> Iterator[tuple[str, Measure, tuple[float, ...]]]:
     yield "share of ap >= 39 (G1)", _index(lambda x: float(np.mean(x >= 39))), (0.01,)
     yield "share of ap >= 111 (G3)", _index(lambda x: float(np.mean(x >= 111))), (0.002,)
     for step in range(0, 19, 3):
-        share = _index(lambda x, s=step: float(np.mean(kp_step_of_ap(x) // 3 == s // 3)))
-        yield f"share of Kp {step // 3}o, {step // 3}+, {step // 3 + 1}-", share, (0.05,)
+        name = f"share of Kp {step // 3}o, {step // 3}+, {step // 3 + 1}-"
+        yield name, _index(_kp_share(step // 3)), (0.05,)
     yield "log1p(ap) autocorrelation at 24 h", _index(_log(_lagged(8))), (0.1,)
     for days, target in ((27, 0.33), (54, 0.22), (81, 0.13)):
         name = f"daily log1p(Ap) autocorrelation at {days} d"
@@ -119,12 +119,12 @@ def _hole_measures() -> Iterator[tuple[str, Measure, tuple[float, ...]]]:
 def _image_measures() -> Iterator[tuple[str, Measure, tuple[float, ...]]]:
     yield "193 with 211 on the disc", _frames(lambda f: _pairs(f[:, 0], f[:, 1])), (0.91, 0.97)
     for channel, name in enumerate(("193", "211", "magnetogram")):
-        following = _frames(lambda f, c=channel: _pairs(f[:-1, c], f[1:, c]))
+        following = _frames(_following(channel))
         targets = {"193": (0.67, 0.87), "211": (0.1,), "magnetogram": (0.0, 0.12)}
         yield f"{name} frame to frame on the disc, 6 h", following, targets[name]
-        spread = _frames(lambda f, c=channel: float(f[:, c].std(axis=1).mean()))
+        spread = _frames(_spread(channel))
         yield f"{name} standard deviation on the disc [grey]", spread, (6.0,)
-        middle = _frames(lambda f, c=channel: float(np.median(f[:, c])))
+        middle = _frames(_middle(channel))
         yield f"{name} median on the disc [grey]", middle, (10.0,)
 
 
@@ -233,6 +233,22 @@ def _disc_pixels(table: ImageTable) -> np.ndarray:
     on = np.hypot(*np.meshgrid(axis, axis)) < 0.75
     good = np.flatnonzero((table.flags == 0).all(axis=1))
     return table.frames[good[:400]][:, :, on].astype(np.float64)
+
+
+def _kp_share(third: int) -> Callable[[np.ndarray], float]:
+    return lambda x: float(np.mean(kp_step_of_ap(x) // 3 == third))
+
+
+def _following(channel: int) -> Callable[[np.ndarray], float]:
+    return lambda frames: _pairs(frames[:-1, channel], frames[1:, channel])
+
+
+def _spread(channel: int) -> Callable[[np.ndarray], float]:
+    return lambda frames: float(frames[:, channel].std(axis=1).mean())
+
+
+def _middle(channel: int) -> Callable[[np.ndarray], float]:
+    return lambda frames: float(np.median(frames[:, channel]))
 
 
 def _pairs(a: np.ndarray, b: np.ndarray) -> float:

@@ -118,7 +118,7 @@ def _ejection(
         speed=float(arriving),
         sheath=float(np.clip(draw.normal(10, 3), 4, 20)),
         rope=float(np.clip(draw.lognormal(np.log(21), 0.3), 8, 48)),
-        field=float((5.5 + 0.015 * max(float(arriving) - 350, 0)) * draw.lognormal(0, 0.3)),
+        field=float((4.5 + 0.012 * max(float(arriving) - 350, 0)) * draw.lognormal(0, 0.3)),
         phase=float(draw.uniform(0, 2 * np.pi)),
         turn=float(draw.choice([-1.0, 1.0]) * draw.uniform(0.7, 1.1) * np.pi),
         jitter=draw.standard_normal((LONGEST_PASSAGE, 3)),

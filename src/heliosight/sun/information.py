@@ -7,10 +7,11 @@ Target: daily means of log1p(ap) over day 1, 2, 3 after issue. Per kind of infor
   know every structure (place, size, polarity) for certain; unknown are the wind's variability,
   each hole's hidden efficiency and every CME. `both`, and `wind`, know in addition the
   efficiencies, the CMEs already launched, and the wind's variability as far as it has arrived;
-  unknown are variability that has left the Sun but not arrived, and all that is drawn later. These are upper bounds: real frames are noisy and a week long. Exact
-  up to Monte Carlo error (its bias is removed, its spread is in `error`), except that structures
-  born after issue are taken as known; wind needs more than two days to arrive, so only the last
-  hours of day 3 can feel it.
+  unknown are variability that has left the Sun but not arrived, and all that is drawn later.
+  These are upper bounds: real frames are noisy and a week long. Exact up to Monte Carlo error
+  (its bias is removed, its spread is in `error`), except that structures born after issue are
+  taken as known; wind needs more than two days to arrive, so only the last hours of day 3 can
+  feel it.
 - `floor`: the share explained, on the other half of the run, by ridge regression on noise-free
   features of the same information (hole area by longitude and region brightness in three frames
   or in one; wind and ap of the last week). A lower bound: the best predictor is not linear.

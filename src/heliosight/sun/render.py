@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heliosight.core.clock import HOUR
+from heliosight.core.clock import DAY, HOUR
 from heliosight.core.seeding import numpy_stream
 from heliosight.core.tables import BAD_FRAME, MISSING
 from heliosight.sun.drive import half_latitude, held, meridian_time
@@ -33,6 +33,11 @@ CHANNELS = ("aia_193", "aia_211", "hmi_magnetogram")
 _RADII = np.array([0.0, 0.4, 0.7, 0.9, 0.97, 1.04, 1.12, 1.2, 1.3, 1.44, 1.52, 1.6, 1.85])
 _PROFILE_193 = np.array([158, 160, 160, 165, 178, 184, 150, 123, 98, 78, 30, 11, 0.0])
 _PROFILE_211 = np.array([142, 145, 145, 148, 160, 168, 137, 110, 84, 62, 25, 9, 0.0])
+# Throughput relative to launch, SDO calibration as of 2024. Each real frame is scaled to its own
+# extremes, so lost light does not darken a frame; it makes it noisier.
+_YEARS = np.array([2010.3, 2012.0, 2013.6, 2015.3, 2016.9, 2018.5, 2020.5])
+_LEFT_193 = np.array([0.998, 0.943, 0.908, 0.860, 0.756, 0.641, 0.529])
+_LEFT_211 = np.array([0.980, 0.920, 0.840, 0.790, 0.740, 0.590, 0.448])
 # Standard deviation of each channel's disc on those frames; the unit of a structure's visibility.
 SPREADS = np.array([[21.0], [26.0], [26.0]], dtype=np.float32)
 STATIC_PLACE = (12.0, -18.0)  # latitude, longitude [deg] of the source that does not rotate
@@ -49,12 +54,12 @@ class Style:
     fine: float
     coarse: float
     pixel: float
-    throughput: float  # share left after 12 years, aiapy calibration of SDO
+    throughput: np.ndarray  # share of the light at launch that is left, at `_YEARS`
 
 
 STYLES = (
-    Style(_PROFILE_193, 42.0, 50.0, 13.0, 10.0, 4.0, 0.53),
-    Style(_PROFILE_211, 46.0, 60.0, 14.0, 14.0, 4.0, 0.45),
+    Style(_PROFILE_193, 46.0, 52.0, 12.0, 8.5, 3.8, _LEFT_193),
+    Style(_PROFILE_211, 56.0, 64.0, 13.0, 11.0, 3.8, _LEFT_211),
 )
 
 
@@ -171,7 +176,7 @@ def painted_area(world: World, hours: np.ndarray) -> np.ndarray | None:
 def contrast(paint: Painter, field: Fields, channel: int) -> np.ndarray:
     """Grey levels `(P,)` that structures add to the quiet disc in one channel, without noise."""
     if channel == 2:
-        return 115.0 * np.tanh(0.9 * field.flux)
+        return 125.0 * np.tanh(1.6 * field.flux)
     style = STYLES[channel]
     lift = style.region * np.log1p(1.3 * field.bright)
     facing = np.minimum(paint.disc.mu / 0.35, 1.0)
@@ -193,7 +198,8 @@ def observe(
     noise = stream.standard_normal((3, size, size), dtype=np.float32)
     exposure = stream.normal(0, 3.0) - (26.0 if bad else 0.0)
     for channel in (0, 1):
-        grey[channel] = _euv(paint, field, channel, network, noise[channel], exposure, bad)
+        moment = (second, exposure, bad)
+        grey[channel] = _euv(paint, field, channel, network, noise[channel], moment)
     grey[2] = _magnetogram(paint, field, noise[2], stream)
     return grey
 
@@ -228,9 +234,9 @@ def _euv(
     channel: int,
     network: dict[str, np.ndarray],
     noise: np.ndarray,
-    exposure: float,
-    bad: bool,
+    moment: tuple[float, float, bool],
 ) -> np.ndarray:
+    second, exposure, bad = moment
     style, seen = STYLES[channel], paint.disc
     added = contrast(paint, field, channel)
     added = added + style.coarse * network["coarse"]
@@ -246,10 +252,17 @@ def _euv(
     if bad:
         grey = 0.72 * grey + 40.0 * seen.on
     grey += np.float32(exposure) * (grey > 12)
-    strength = np.float32(style.pixel * paint.world.config.image_noise * (2.2 if bad else 1.0))
-    grey += strength * noise
+    strength = _pixel_noise(style, second) * paint.world.config.image_noise * (2.2 if bad else 1)
+    grey += np.float32(strength) * noise
     grey[paint.border] = 0.0
     return grey
+
+
+def _pixel_noise(style: Style, second: float) -> float:
+    """Standard deviation of photon noise [grey]: as 1 / sqrt(throughput), 2011 being 1."""
+    year = 1970.0 + second / (365.2425 * DAY)
+    left = np.interp([2011.0, year], _YEARS, style.throughput)
+    return float(style.pixel * np.sqrt(left[0] / left[1]))
 
 
 def _magnetogram(
@@ -265,7 +278,7 @@ def _magnetogram(
     kick = noise[seen.on]
     square = kick**2
     heavy = np.float32(14.0) * kick * np.exp(np.minimum(square * (0.04 + 0.032 * square), 3.0))
-    spread = 1.0 + 1.5 * np.abs(np.tanh(field.flux))
+    spread = 1.0 + 2.0 * np.abs(np.tanh(field.flux))
     mean = contrast(paint, field, 2) * stream.uniform(0.0, 1.0, len(kick)).astype(np.float32)
     grey = np.zeros((seen.size, seen.size), dtype=np.float32)
     grey[seen.on] = 126.5 + mean + np.float32(size) * heavy * spread

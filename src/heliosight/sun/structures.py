@@ -15,12 +15,12 @@ from heliosight.sun.rotation import hole_rate, magnetic_rate
 
 BLOCK_HOURS = 27 * 24
 DECOY = "decoy"  # name of the independent Sun's streams
-HOLES_A_BLOCK = 3.6
+HOLES_A_BLOCK = 2.3
 REGIONS_A_BLOCK = 13.0
 LONGEST_HOURS = 400 * 24
 Maker = Callable[[str, int, float, np.random.Generator], "Structure"]
-EFFICIENCY_SPREAD = (-0.6, 1.1)  # mean and spread of log efficiency of holes
-_WOBBLE_DAYS, _WOBBLE_SIZE = 12.0, 0.22
+EFFICIENCY_SPREAD = (-1.1, 1.4)  # mean and spread of log efficiency of holes
+_WOBBLE_DAYS, _WOBBLE_SIZE = 10.0, 0.30
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Structure:
     strength : peak amplitude.
     polarity : +1 outward, -1 inward; of the leading pole for a region.
     efficiency : factor on its effect that no frame shows.
-    lobes : `(n, 4)` latitude [deg], longitude offset [deg], width [rad], weight.
+    lobes : `(n, 4)` latitude [deg], longitude offset [deg], width [rad], weight; of a region the
+        leading pole, the following pole and a bright halo without flux.
     wobble : `(days,)` log amplitude at each day of life.
     hidden_rank : uniform 0..1 draw; frames show it when it lies under `image_information`.
     decoy : of an independent Sun; causes nothing.
@@ -126,16 +127,17 @@ def _wobble(stream: np.random.Generator, hours: float) -> np.ndarray:
 def _hole(key: str, hour: int, at: float, stream: np.random.Generator) -> Structure:
     """A coronal hole: a chain of lobes across a tilted line, recurrent for several rotations."""
     birth = hour + stream.uniform(0, BLOCK_HOURS)
-    life = np.clip(stream.lognormal(np.log(95 * 24), 0.65), 15 * 24, LONGEST_HOURS)
+    life = np.clip(stream.lognormal(np.log(125 * 24), 0.65), 15 * 24, LONGEST_HOURS)
     latitude = np.clip(stream.normal(0, 24), -55, 55)
     count = stream.integers(2, 6)
-    along = np.linspace(-0.5, 0.5, count) * stream.uniform(8, 34)
+    widths = stream.uniform(2.8, 4.6, count)  # degrees
+    along = np.linspace(-0.5, 0.5, count) * (count - 1) * stream.uniform(4.5, 8.0)
     slant = stream.uniform(-0.9, 0.9)
     lobes = np.stack(
         [
             np.clip(latitude + along, -65, 65),
-            along * slant + stream.normal(0, 2.5, count),
-            np.radians(stream.uniform(2.2, 4.4, count)),
+            along * slant + stream.normal(0, 1.5, count),
+            np.radians(widths),
             stream.uniform(0.7, 1.2, count),
         ],
         axis=1,
@@ -158,7 +160,7 @@ def _hole(key: str, hour: int, at: float, stream: np.random.Generator) -> Struct
 
 
 def _region(key: str, hour: int, at: float, stream: np.random.Generator) -> Structure:
-    """An active region: two poles tilted by Joy's law, emerging fast and decaying slowly."""
+    """An active region: two poles tilted by Joy's law in a halo; it emerges fast, decays slowly."""
     birth = hour + stream.uniform(0, BLOCK_HOURS)
     life = np.clip(stream.lognormal(np.log(28 * 24), 0.6), 4 * 24, 120 * 24)
     side = 1.0 if stream.uniform() < 0.5 else -1.0
@@ -166,12 +168,13 @@ def _region(key: str, hour: int, at: float, stream: np.random.Generator) -> Stru
     strength = np.clip(stream.lognormal(-0.25, 0.55), 0.15, 3.0)
     apart = 3.0 + 3.0 * np.sqrt(strength)
     joy = 0.5 * abs(latitude) * side  # tilt [deg], half the latitude (Joy's law)
-    width = np.radians(1.8 + 1.6 * np.sqrt(strength))
+    width = np.radians(2.0 + 1.8 * np.sqrt(strength))
     rise = apart * np.sin(np.radians(joy)) / 2
     lobes = np.array(
         [
             [latitude - rise, apart / 2, width, 1.0],
             [latitude + rise, -apart / 2, width * 1.2, -0.85],
+            [latitude, 0.0, width * 2.4, 0.45],
         ]
     )
     return Structure(

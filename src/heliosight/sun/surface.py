@@ -14,9 +14,11 @@ from heliosight.sun.source import EDGE
 from heliosight.sun.structures import Structure
 
 BEHIND = -0.15  # lobes with a smaller cosine to the observer are out of sight
+HOLE_FLUX = 0.12  # flux of a hole over that of a region's pole of the same amplitude
+POLES = 2  # of a region's lobes
 ROWS, COLUMNS = 90, 180  # network map, 2 degrees a cell
 # name: (days between drawn maps, smoothing [cells])
-NETWORKS = {"fine": (1.0, 1.0), "coarse": (3.0, 3.2)}
+NETWORKS = {"fine": (1.3, 1.0), "coarse": (4.0, 3.2)}
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ def lobes_of(structures: tuple[Structure, ...]) -> Lobes:
     """Flatten the lobes of structures, in order."""
     rows = []
     for number, s in enumerate(structures):
-        for latitude, offset, width, weight in s.lobes:
+        for place, (latitude, offset, width, weight) in enumerate(s.lobes):
             hole = s.kind == "hole"
-            flux = 0.12 * s.polarity * weight if hole else s.polarity * weight
+            flux = s.polarity * weight * (HOLE_FLUX if hole else place < POLES)
             dark, bright = (weight, 0.0) if hole else (0.0, abs(weight))
             rows.append((number, latitude, offset, 1.0 / width**2, dark, bright, flux))
     table = np.array(rows, dtype=np.float64).reshape(-1, 7)

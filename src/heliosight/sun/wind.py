@@ -11,7 +11,7 @@ from heliosight.sun.cme import Ejection
 from heliosight.sun.frames_of_reference import gsm_angle, to_gsm
 from heliosight.sun.heliosphere import EARTH_KM, steepening, transport
 
-SLOW, GAIN, HALF_AREA = 346.0, 315.0, 0.055  # km/s, km/s, slice area fraction
+SLOW, GAIN, HALF_AREA = 344.0, 335.0, 0.055  # km/s, km/s, slice area fraction
 SPIN = 2.0 * np.pi / (25.38 * 24 * HOUR)  # sidereal rotation of the Sun [rad/s]
 WIND_VARIABLES = (
     "speed", "density", "temperature", "pressure", "b_total", "b_scalar",
@@ -23,7 +23,7 @@ Wind = dict[str, np.ndarray]
 def source_speed(area: np.ndarray) -> np.ndarray:
     """Wind speed [km/s] of an open-field slice area fraction, any shape, without variability.
 
-    v = 346 + 315 (1 - exp(-A / 0.055)): the linear relation of Nolte et al. (1976, Solar Physics
+    v = 344 + 335 (1 - exp(-A / 0.055)): the linear relation of Nolte et al. (1976, Solar Physics
     46, 303) for small A, saturating where the fastest streams are observed.
     """
     return SLOW + GAIN * (1.0 - np.exp(-area / HALF_AREA))
@@ -42,22 +42,24 @@ def ambient(
 ) -> Wind:
     """Wind without CMEs, `(..., hours)` each, from the source's area and the noise of `coloured`.
 
-    Speed and polarity are transported (`heliosphere.transport`). Density keeps the momentum flux,
-    n = 4.0 (420 / v)^1.9 cm-3, times 1 + steepening / 62 km/s; temperature is that of Lopez
+    Speed and polarity are transported (`heliosphere.transport`). Density falls with speed,
+    n = 4.0 (420 / v)^1.6 cm-3, times 1 + steepening / 62 km/s; temperature is that of Lopez
     (1987, JGR 92, 11189): sqrt(T / kK) = 0.031 v - 5.1 below 500 km/s, T = (0.51 v - 142) kK
-    above; field 4.2 nT times 1 + steepening / 85 km/s. The field lies on Parker's spiral,
-    tan(psi) = Omega r / v (Parker 1958), with Alfvenic fluctuations stronger in fast wind.
+    above; field 3.55 nT in slow wind to 5 nT in fast, times
+    1 + steepening / 85 km/s. The field lies on Parker's spiral,
+    tan(psi) = Omega r / v (Parker 1958), with Alfvenic fluctuations.
     """
     begun = source_speed(area) + scale * noise["source"]
     speed, sector = transport(begun, polarity(signed_area, noise["sector"]))
     rise = steepening(speed)
     speed = speed + scale * noise["speed"]
-    density = 4.0 * (420.0 / speed) ** 1.9 * (1.0 + rise / 62.0)
+    density = 4.0 * (420.0 / speed) ** 1.6 * (1.0 + rise / 62.0)
     below = (0.031 * np.minimum(speed, 500.0) - 5.1).clip(1.0) ** 2
     heat = np.where(speed < 500.0, below, 0.51 * speed - 142.0)
-    size = 4.2 * (1.0 + rise / 85.0) * np.exp(scale * noise["field"])
+    base = 3.55 * (1.0 + 0.40 * ((speed - 300.0) / 200.0).clip(0.0, 1.0))
+    size = base * (1.0 + rise / 85.0) * np.exp(scale * noise["field"])
     spiral = np.arctan(SPIN * EARTH_KM / speed)
-    waves = scale * (0.45 + 1.1 * ((speed - 350.0) / 300.0).clip(0.0, 1.0))
+    waves = 0.85 * scale * (1.0 - 0.2 * ((speed - 300.0) / 300.0).clip(0.0, 1.0))
     x = -sector * np.cos(spiral) + waves * (noise["bx_fast"] + noise["bx_slow"])
     y = sector * np.sin(spiral) + waves * (noise["by_fast"] + noise["by_slow"])
     z = waves * (noise["bz_fast"] + noise["bz_slow"])
@@ -91,7 +93,7 @@ def overlay(wind: Wind, hours: np.ndarray, events: Sequence[Ejection]) -> None:
 
 def _pass(wind: Wind, at: np.ndarray, since: np.ndarray, event: Ejection) -> None:
     jump = np.maximum(event.speed - wind["speed"][at], 0.0)
-    squeeze = 1.0 + 2.0 * (1.0 - np.exp(-jump / 180.0))
+    squeeze = 1.0 + 1.8 * (1.0 - np.exp(-jump / 180.0))
     sheath = since < event.sheath
     share = ((since - event.sheath) / event.rope).clip(0.0, 1.0)
     wind["speed"][at] += jump * np.where(sheath, 1.0, 1.0 - 0.9 * share)

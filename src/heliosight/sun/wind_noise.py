@@ -12,16 +12,16 @@ BLOCK_HOURS = 720
 PROCESSES = {
     "source": (46.0, 46.0),  # speed of the source [km/s]
     "speed": (5.0, 9.0),  # at the Earth [km/s]
-    "density": (14.0, 0.45),  # log
+    "density": (14.0, 0.40),  # log
     "temperature": (10.0, 0.45),  # log
-    "field": (30.0, 0.32),  # log
+    "field": (20.0, 0.28),  # log
     "bx_fast": (1.6, 0.45),  # direction of the field, in units of its spiral part
     "by_fast": (1.6, 0.45),
     "bz_fast": (1.6, 0.50),
     "bx_slow": (10.0, 0.40),
     "by_slow": (10.0, 0.40),
     "bz_slow": (10.0, 0.32),
-    "kp": (6.0, 0.60),  # Kp that no wind explains
+    "kp": (4.0, 0.55),  # Kp that no wind explains
     "sector": (180.0, 1.0),  # background polarity
 }
 NAMES = tuple(PROCESSES)
