@@ -89,11 +89,20 @@ def parse(words: Sequence[str]) -> Request:
     stage, rest = words[0], list(words[1:])
     verb = rest.pop(0) if rest and rest[0] in VERBS.get(stage, ()) else ""
     flags = tuple(word for word in rest if word in FLAGS)
-    hydra = tuple(word for word in rest if word not in FLAGS)
+    hydra = tuple(_override(word) for word in rest if word not in FLAGS)
     if not any(word.startswith("--config-dir") or word == "-cd" for word in hydra):
         own = Path("configs")
         hydra += ("--config-dir", str(own.resolve())) if own.is_dir() else ()
     return Request(stage, verb, flags, hydra)
+
+
+def _override(word: str) -> str:
+    """A plain `key=value` may also name a key that the YAML leaves at its default.
+
+    Hydra would ask for a `+`; whether a key exists is for the strict loader to say, which knows.
+    """
+    plain = re.match(r"(?!hydra[./])[A-Za-z_][\w.]*=", word)
+    return f"++{word}" if plain else word
 
 
 def _misuse(stage: str) -> str:
@@ -158,9 +167,6 @@ def _quiet_hydra() -> tuple[str, ...]:
 def _explain(error: Exception) -> str:
     """A composition error with the nearest valid key or config."""
     text = str(error).strip()
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown:
-        return _unknown_key(unknown.group(1))
     missing = re.search(r"Cannot find primary config '([^']+)'", text)
     if missing:
         known = [p.stem for p in (Path(__file__).parent / "conf").glob("*.yaml")]
@@ -171,10 +177,3 @@ def _explain(error: Exception) -> str:
         )
     return f"a config must compose. Found: {text}"
 
-
-def _unknown_key(key: str) -> str:
-    from heliosight.workflows.config import known_keys
-
-    close = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.0)
-    nearest = f" Nearest valid key: {close[0]!r}." if close else ""
-    return f"{key}: a config key must exist.{nearest} See heliosight config show."

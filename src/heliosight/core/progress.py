@@ -14,9 +14,9 @@ from rich.progress import (
     Progress,
     TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 Item = TypeVar("Item")
 
@@ -29,17 +29,21 @@ class Bar(Protocol):
         ...
 
 
+# Room for everything but the note, which is cut to what is left of the line.
+_FIXED_WIDTH = 72
+
+
 class _RichBar:
     def __init__(self, progress: Progress, total: float, label: str) -> None:
         self._progress = progress
         self._task = progress.add_task(label, total=total, note="", rate="")
+        self._room = max(0, progress.console.width - _FIXED_WIDTH)
 
     def advance(self, steps: float = 1, note: str = "") -> None:
         task = self._progress.tasks[0]
         rate = f"{task.speed:.3g}/s" if task.speed else ""
-        self._progress.update(
-            self._task, advance=steps, note=note or task.fields["note"], rate=rate
-        )
+        shown = note[: self._room] if note else task.fields["note"]
+        self._progress.update(self._task, advance=steps, note=shown, rate=rate)
 
 
 class _SilentBar:
@@ -58,16 +62,16 @@ def bar(label: str, total: float) -> Iterator[Bar]:
     if silent():
         yield _SilentBar()
         return
+    one_line = Column(no_wrap=True)
     columns = (
-        TextColumn("{task.description:<28}"),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description:<22.22}", table_column=one_line),
+        BarColumn(bar_width=10),
+        TaskProgressColumn(table_column=one_line),
+        MofNCompleteColumn(table_column=one_line),
+        TextColumn("{task.fields[rate]:>8}", table_column=one_line),
+        TextColumn("left", table_column=one_line),
+        TimeRemainingColumn(table_column=one_line),
+        TextColumn("{task.fields[note]}", table_column=one_line, markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
         yield _RichBar(progress, total, label)

@@ -56,7 +56,8 @@ def predict(
     levels = np.zeros(0)
     for output, batch in _outputs(model, source, asked, batch_size, f"forecasts of {name}"):
         rows.append(_rows(model, output, batch))
-        levels = _array(output.forecast.levels)
+        # float32 keeps 0.05 as 0.0500000007; every system must carry the very same levels
+        levels = np.round(_array(output.forecast.levels), 6)
     own = {key: np.concatenate([r[key] for r in rows])[: len(mine)] for key in rows[0]}
     columns = {key: team.gather(x, len(times)) for key, x in own.items()}
     folds = np.broadcast_to(np.asarray(fold, np.int64), len(issue_times))[place]

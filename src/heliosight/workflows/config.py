@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
 from heliosight.core import config as strict
 from heliosight.core.clock import to_seconds
@@ -178,23 +178,6 @@ class AppConfig:
 def app_config(plain: Mapping[str, Any]) -> AppConfig:
     """The frozen config of a composed mapping; unknown keys are refused with their path."""
     return strict.build(AppConfig, plain)
-
-
-def known_keys() -> list[str]:
-    """Every dotted key a config may hold, options of a `type` included."""
-    return sorted(set(_keys(AppConfig, "")))
-
-
-def _keys(cls: Any, path: str) -> list[str]:
-    found = []
-    hints = get_type_hints(cls)
-    for item in fields(cls):
-        name = f"{path}.{item.name}" if path else item.name
-        found.append(name)
-        for option in (hints[item.name], *get_args(hints[item.name])):
-            if is_dataclass(option):
-                found += _keys(option, name)
-    return found
 
 
 def _safe_name(name: str, where: str) -> None:
