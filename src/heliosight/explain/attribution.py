@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import final
 
 from torch import Tensor
 
 
+@final
 @dataclass(frozen=True)
 class Attribution:
     """Contributions to one window's target.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from heliosight.subject import Subject
 SHARE = 1e-3
 
 
+@final
 @dataclass(frozen=True)
 class Evaluator:
     """A target of a subject.

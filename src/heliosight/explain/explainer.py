@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import final
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ DECISIVE = ("self-test", "faithfulness", "completeness")
 STRUCTURE_CHANNEL = "aia_193"
 
 
+@final
 @dataclass(frozen=True)
 class ExplanationSet:
     """What was found about one window.
@@ -149,6 +151,7 @@ def _layers(base: Question, images: list[str]) -> list[tuple[str, str]]:
     return [(part, modality) for modality, part in last.items()]
 
 
+@final
 @dataclass(frozen=True)
 class _Made:
     name: str

@@ -16,9 +16,10 @@ path are kept apart: the gradient at c_t does not contain what c_t does through 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
@@ -34,6 +35,7 @@ Form = Literal["grad_cam", "grad_cam_plus_plus", "hires_cam"]
 FORMS: tuple[Form, ...] = ("grad_cam", "grad_cam_plus_plus", "hires_cam")
 
 
+@final
 @dataclass(frozen=True)
 class States:
     """States and gradients of every call for one window.
@@ -63,7 +65,8 @@ def states_of(subject: Subject, part: str, target: Target, batch: Batch) -> Stat
     if len(batch) != 1:
         raise NotApplicable("Grad-CAM explains one window", f"{len(batch)} windows")
     calls: list[list[Tensor]] = []
-    with torch.enable_grad(), change_outputs(subject, part, _recorder(calls)):
+    recording = change_outputs(subject, part, _recorder(calls))
+    with torch.enable_grad(), _frozen(subject), recording:
         value = target.value(subject, batch)
     _require_maps(calls, part)
     flat = [tensor for call in calls for tensor in call]
@@ -74,6 +77,19 @@ def states_of(subject: Subject, part: str, target: Target, batch: Batch) -> Stat
     width = len(calls[0])
     gradients = [full[i : i + width] for i in range(0, len(full), width)]
     return _paths(calls, gradients, float(value.detach()))
+
+
+@contextmanager
+def _frozen(subject: Subject) -> Iterator[None]:
+    """No graph for weights inside the block: what lies before the first state is not recorded."""
+    weights = [p for p in subject.module.parameters() if p.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 def _recorder(calls: list[list[Tensor]]) -> Callable[[int, Any], Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from heliosight.explain.evaluator import Evaluator, expand
 from heliosight.explain.question import Question
 
 
+@final
 @dataclass(frozen=True)
 class _Path:
     """The straight way from the baseline to the window."""

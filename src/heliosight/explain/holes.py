@@ -11,6 +11,7 @@ and contrast of the grey scale drop out. Active regions mirror this on the brigh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 from scipy import ndimage
@@ -22,6 +23,7 @@ EIGHT = np.ones((3, 3), dtype=bool)
 RINGS = 20
 
 
+@final
 @dataclass(frozen=True)
 class RegionConfig:
     """How regions are found.

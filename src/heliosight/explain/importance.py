@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from heliosight.subject import Subject, capture_calls
 Axis = Literal["steps", "variables"]
 
 
+@final
 @dataclass(frozen=True)
 class Profile:
     """Importance of each element.
@@ -51,6 +52,7 @@ class Profile:
     how: str
 
 
+@final
 @dataclass(frozen=True)
 class Element:
     """What is replaced together: places of a modality, or all of it."""

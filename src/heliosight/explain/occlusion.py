@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ WORDS = {
 }
 
 
+@final
 @dataclass(frozen=True)
 class _Patch:
     """A block of one modality; a slice per axis after the batch axis."""

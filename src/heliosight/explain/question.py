@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import final
 
 from heliosight.core.batch import Batch
 from heliosight.core.errors import ConfigError
@@ -26,6 +27,7 @@ LEAST_NULLS = 19
 FILLS = ("disc_median", "rotation_earlier", "rotation_later", "phase_scrambled")
 
 
+@final
 @dataclass(frozen=True)
 class ExplainConfig:
     """How a window is explained.
@@ -99,6 +101,7 @@ class ExplainConfig:
             )
 
 
+@final
 @dataclass(frozen=True)
 class Question:
     """One window's question.

@@ -82,6 +82,7 @@ class ReferenceNetwork(nn.Module):
         return torch.einsum("c,t,hw->cthw", self.cell.channel_weight, frame, place)
 
 
+@final
 @dataclass(frozen=True)
 class Lamp:
     """The reference as a subject, a window, other windows, and where the blob is in each frame."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import final
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from heliosight.explain.holes import ACTIVE_REGIONS, HOLES, RegionConfig, find_r
 LEAST_OVERLAP = 0.2
 
 
+@final
 @dataclass(frozen=True)
 class Structure:
     """One region through time.

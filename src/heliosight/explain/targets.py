@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import final
 
 from torch import Tensor
 
@@ -17,6 +18,7 @@ HOURS_A_DAY = 24
 EVENTS = "event_probability"
 
 
+@final
 @dataclass(frozen=True)
 class Target:
     """A scalar function of the forecast.
