@@ -16,8 +16,11 @@ from heliosight.core.records import Diagnosis, Finding, Outcome, Provenance
 from heliosight.diagnosis.blocks import TooFew
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.config import DiagnosisConfig
+from heliosight.diagnosis.elements import Channels, Frames
 from heliosight.diagnosis.evidence import Evidence, evenly
+from heliosight.diagnosis.fusion import Balance, LooksAtInput
 from heliosight.diagnosis.gradient import AttentionChooses, GradientReaches
+from heliosight.diagnosis.memory import StateRemembers
 from heliosight.diagnosis.output import Collapse, PersistenceCopy
 from heliosight.diagnosis.recurrence import CallsGetFrames
 from heliosight.diagnosis.structure import BatchIndependence, Causality, OrderSeen
@@ -37,6 +40,11 @@ CHECKS: tuple[Check, ...] = (
     LossNeeds(),
     DataHold(),
     UseVerdict(),
+    Channels(),
+    Frames(),
+    StateRemembers(),
+    Balance(),
+    LooksAtInput(),
     Collapse(),
     PersistenceCopy(),
 )

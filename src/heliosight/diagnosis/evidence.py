@@ -54,6 +54,12 @@ class Evidence:
         """Names of the input streams."""
         return [name for name in self.subject.spec.modalities if name in self.batch.inputs]
 
+    @property
+    def features(self) -> dict[str, Any]:
+        """What each encoder gave for all windows, by modality."""
+        _ = self.forecast
+        return self._features
+
     @cached_property
     def few(self) -> Batch:
         """Some windows far apart, for exact checks."""
@@ -150,6 +156,20 @@ class Evidence:
                 value = _picked(self._features[m], torch.as_tensor(place), len(self.batch))
                 stack.enter_context(replaced(self.subject, f"encoder.{m}", value))
             return self.scaled(self.batch.select(slice(0, 1)))
+
+    def beside(self, batch: Batch, m: str, rows: np.ndarray) -> np.ndarray:
+        """`(B, L)` forecasts of a batch in which only modality m differs from `rows`.
+
+        The other branches are taken from the store.
+        """
+        if not self.crossable:
+            return self.scaled(batch)
+        with ExitStack() as stack:
+            for other in self.modalities:
+                if other != m:
+                    value = _picked(self._features[other], torch.as_tensor(rows), len(self.batch))
+                    stack.enter_context(replaced(self.subject, f"encoder.{other}", value))
+            return self.scaled(batch)
 
     def _whole(self, index: Mapping[str, np.ndarray]) -> np.ndarray:
         first = next(iter(index.values()))

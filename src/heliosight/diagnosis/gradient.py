@@ -213,7 +213,7 @@ class AttentionChooses(Check):
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding per attention layer that is asked."""
-        layers = _query_key_layers(evidence.subject.module)
+        layers = query_key_layers(evidence.subject.module)
         if not layers:
             raise NotApplicable("this check needs attention layers", "none found by name or class")
         dead, keys = set(dead_weights(evidence)[0]), _key_counts(evidence)
@@ -234,7 +234,7 @@ class AttentionChooses(Check):
         return self.finding(name, "fault", statistic, value, reason, "single_token", action)
 
 
-def _query_key_layers(module: nn.Module) -> dict[str, list[str]]:
+def query_key_layers(module: nn.Module) -> dict[str, list[str]]:
     """Attention layers by path, each with its trainable query and key weights."""
     layers: dict[str, list[str]] = {}
     for name, _ in module.named_parameters():

@@ -210,7 +210,9 @@ def _copying(evidence: Evidence, past: np.ndarray) -> tuple[Estimate, Estimate]:
             "Give windows at most a forecast length apart.",
         )
     past = np.where(mask, past, 0.0)
-    require_sample(evidence.rows, (f * mask).sum(1), evidence.config)
+    known = mask.any(1)
+    series = ((f - y) * mask).sum(1)[known]
+    require_sample(evidence.rows[known], series, evidence.config)
     named = {"f": f, "y": y, "p": past}
     groups: dict[str, np.ndarray] = {}
     for key, x in named.items():

@@ -16,16 +16,15 @@ from heliosight.core.seeding import numpy_stream
 FOLDS = 6
 GAP = 4 * DAY
 STRENGTHS = 10.0 ** np.arange(-3.0, 2.1, 1.0)
-GRID = 3
-LADDER = (1, 8)
+GRID, SPANS = 3, 3
 
 
 def features(batch: Batch, m: str) -> np.ndarray:
     """`(N, P)` plain features of one modality.
 
     Series: each variable's mean over the newest 1, 2, 4, ... steps. Images: per channel the mean
-    over the newest frame and the newest 8 in a grid of 3 x 3 cells, and the spread inside each
-    cell of the newest frame.
+    over the newest frame and over each third of the frames in a grid of 3 x 3 cells, and the
+    spread inside each cell of the newest frame.
     """
     x, mask = batch.inputs[m], batch.observed[m]
     if x.ndim == 3:
@@ -41,11 +40,12 @@ def _series(x: Tensor, mask: Tensor) -> Tensor:
 
 def _images(x: Tensor, mask: Tensor) -> Tensor:
     frames = x.shape[2]
-    ladder = [n for n in LADDER if n <= frames]
     cells = torch.stack([_cells(x[:, :, t]) for t in range(frames)], 2)
     weight = mask.double()[..., None]
+    spans = [torch.arange(frames)[-1:], *torch.arange(frames).tensor_split(min(SPANS, frames))]
     means = [
-        (cells * weight)[:, :, -n:].sum(2) / weight[:, :, -n:].sum(2).clamp(min=1) for n in ladder
+        (cells * weight)[:, :, span].sum(2) / weight[:, :, span].sum(2).clamp(min=1)
+        for span in spans
     ]
     newest = x[:, :, -1].double()
     spread = (_pool(newest**2) - _pool(newest) ** 2).clamp(min=0).sqrt().flatten(2)

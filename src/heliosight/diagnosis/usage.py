@@ -53,12 +53,14 @@ def use_of(evidence: Evidence, shifted: np.ndarray) -> Use:
     usable = np.isfinite(shifted).all(2).sum(0)
     weight = (usable > 1).astype(np.float64)
     moved = _over_shifts((shifted - f) ** 2 / 2, usable).mean(1)
-    gain, rise = _worse(shifted, f, y, mask, usable)
-    require_sample(evidence.rows, moved, evidence.config)
-    sums = [moved * weight, weight, (mask.sum(1) * weight), gain.sum(1) * weight]
+    known = mask & (usable > 1)[:, None]
+    gain, rise = _worse(shifted, f, y, known, usable)
+    asked = weight > 0
+    require_sample(evidence.rows[asked], moved[asked], evidence.config)
+    sums = [moved * weight, weight, known.sum(1), gain.sum(1)]
     columns = Columns(
         {
-            "sums": total([*sums, rise.sum(1) * weight]),
+            "sums": total([*sums, rise.sum(1)]),
             **moments("f", f, np.ones_like(mask)),
             **moments("y", y, mask),
         }
@@ -71,7 +73,7 @@ def use_of(evidence: Evidence, shifted: np.ndarray) -> Use:
 
         return columns.estimate(evidence, statistic)
 
-    return Use(ratio(0, 1, "f"), ratio(3, 2, "y"), ratio(4, 2, "y"), _by_day(gain, mask, y))
+    return Use(ratio(0, 1, "f"), ratio(3, 2, "y"), ratio(4, 2, "y"), _by_day(gain, known, y))
 
 
 def _over_shifts(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -82,7 +84,7 @@ def _over_shifts(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
 def _worse(
     shifted: np.ndarray, f: np.ndarray, y: np.ndarray, mask: np.ndarray, usable: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`(N, L)` rise of the squared error of the average over shifts, and its average.
+    """`(N, L)` rise of the squared error of the average over shifts, and its average; 0 unknown.
 
     Each lead's own mean error is taken out of either forecast first. The average over k shifts
     still holds 1 / k of the variance among them, which is subtracted.
@@ -154,12 +156,13 @@ def holdings(evidence: Evidence) -> dict[str, Holding]:
     """Probe gain of each modality, computed once."""
     if "holdings" not in evidence.memo:
         columns = {m: probes.features(evidence.batch, m) for m in evidence.modalities}
-        evidence.memo["holdings"] = {m: _holding(evidence, columns, m) for m in columns}
+        evidence.memo["holdings"] = {m: holding(evidence, columns, m) for m in columns}
     found: dict[str, Holding] = evidence.memo["holdings"]
     return found
 
 
-def _holding(evidence: Evidence, columns: dict[str, np.ndarray], m: str) -> Holding:
+def holding(evidence: Evidence, columns: dict[str, np.ndarray], m: str) -> Holding:
+    """Probe gain of one named group of columns `(N, P)` beside all the others."""
     y, mask = evidence.observed
     folds = probes.Folds.of(evidence.times)
     if min(len(train) for train in folds.train) < 20:

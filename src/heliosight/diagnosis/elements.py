@@ -1,0 +1,359 @@
+"""T11, T12: channels, and how far back in time the forecast looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from heliosight.core.batch import Batch
+from heliosight.core.errors import NotApplicable
+from heliosight.core.progress import bar
+from heliosight.core.records import Finding
+from heliosight.core.seeding import torch_stream
+from heliosight.diagnosis import probes
+from heliosight.diagnosis.blocks import Estimate, jackknife
+from heliosight.diagnosis.check import Check
+from heliosight.diagnosis.evidence import Evidence
+from heliosight.diagnosis.usage import (
+    Answer,
+    Use,
+    held,
+    holding,
+    judge,
+    needed,
+    use_of,
+    used,
+)
+
+GROUPS = 14
+HELD = 0.95
+
+
+@final
+class Channels(Check):
+    """T11."""
+
+    id: ClassVar[str] = "T11"
+    question: ClassVar[str] = "Is every channel alive, different from the others, and used?"
+    needs: ClassVar[str] = "a modality with several channels or variables"
+    cost: ClassVar[str] = "1 F per window and channel, ridge probes"
+    rule: ClassVar[str] = (
+        "constant or bitwise equal to another: fault; else the rule of USE on the channel alone"
+    )
+    level: ClassVar[str] = "standard"
+
+    def run(self, evidence: Evidence) -> list[Finding]:
+        """One finding a channel, of modalities with more than one."""
+        findings: list[Finding] = []
+        for m in evidence.modalities:
+            variables = evidence.subject.spec.modalities[m].variables
+            if len(variables) > 1:
+                findings += self._modality(evidence, m, variables)
+        if not findings:
+            raise NotApplicable("this check needs several channels", "one in every modality")
+        return findings
+
+    def _modality(self, evidence: Evidence, m: str, variables: tuple[str, ...]) -> list[Finding]:
+        sick = _sick(evidence.batch, m, variables)
+        found = {v: self._use(evidence, m, i) for i, v in enumerate(variables)}
+        need = needed(evidence, found)
+        hold = self._held(evidence, m, variables)
+        findings = []
+        for v, use in found.items():
+            name, value = f"{m}/{v}", use.share.interval()
+            statistic = "share of forecast variance (total Sobol index)"
+            if v in sick:
+                action = "Correct the loader or the normalisation of this channel."
+                verdict = ("fault", *sick[v], action)
+            else:
+                outcome, cause, reason, action = judge(used(evidence, use), need[v], hold[v])
+                verdict = (outcome, cause, reason, action)
+            outcome, cause, reason, action = verdict  # type: ignore[assignment]
+            findings.append(self.finding(name, outcome, statistic, value, reason, cause, action))
+        return findings
+
+    def _use(self, evidence: Evidence, m: str, i: int) -> Use:
+        axis = 1 if evidence.batch.inputs[m].ndim == 5 else 2
+        place = slice(None, None, 2)
+        index = np.arange(len(evidence.batch))[place]
+        kept = []
+        for other, usable in evidence.shifts[:2]:
+            full = np.full(evidence.forecast.shape, np.nan)
+            y = changed(evidence, m, index, _OneChannel(evidence.batch, m, axis, i, other))
+            full[place] = np.where(usable[place][:, None], y, np.nan)
+            kept.append(full)
+        return use_of(evidence, np.stack(kept))
+
+    def _held(self, evidence: Evidence, m: str, variables: tuple[str, ...]) -> dict[str, Answer]:
+        axis = 1 if evidence.batch.inputs[m].ndim == 5 else 2
+        columns = {
+            v: probes.features(_channel(evidence.batch, m, axis, i), m)
+            for i, v in enumerate(variables)
+        }
+        for other in evidence.modalities:
+            if other != m:
+                columns[other] = probes.features(evidence.batch, other)
+        try:
+            return held(evidence, {v: holding(evidence, columns, v) for v in variables})
+        except NotApplicable:
+            return dict.fromkeys(variables, "unsure")
+
+
+def _sick(batch: Batch, m: str, variables: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Cause and reason of channels that are constant or a copy of another."""
+    x = batch.inputs[m] if batch.inputs[m].ndim == 5 else batch.inputs[m].transpose(1, 2)
+    found: dict[str, tuple[str, str]] = {}
+    for i, v in enumerate(variables):
+        if bool((x[:, i] == x[0, i].flatten()[0]).all()):
+            found[v] = ("constant_channel", "it has one value everywhere")
+            continue
+        for j in range(i):
+            if torch.equal(x[:, i], x[:, j]):
+                found[v] = ("duplicate_channel", f"it is bitwise equal to {variables[j]}")
+    return found
+
+
+def _channel(batch: Batch, m: str, axis: int, i: int) -> Batch:
+    """The batch with one channel of a modality alone."""
+    place = torch.tensor([i])
+    return batch.with_inputs(
+        {m: batch.inputs[m].index_select(axis, place)},
+        {m: batch.observed[m].index_select(axis, place)},
+    )
+
+
+@final
+class _OneChannel:
+    """Rows of a modality with one channel taken from other windows."""
+
+    def __init__(self, batch: Batch, m: str, axis: int, i: int, other: np.ndarray) -> None:
+        self._batch, self._m, self._axis, self._i, self._other = batch, m, axis, i, other
+
+    def __call__(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        batch, m, place = self._batch, self._m, torch.as_tensor(rows)
+        source = torch.as_tensor(self._other[rows])
+        pair = []
+        for held_ in (batch.inputs[m], batch.observed[m]):
+            x = held_[place].clone()
+            x.select(self._axis, self._i).copy_(held_[source].select(self._axis, self._i))
+            pair.append(x)
+        return pair[0], pair[1]
+
+
+def changed(
+    evidence: Evidence, m: str, rows: np.ndarray, change: _OneChannel | _Steps
+) -> np.ndarray:
+    """`(len(rows), L)` forecasts with modality m replaced by `change(rows)`."""
+    size, parts = evidence.config.chunk, []
+    for start in range(0, len(rows), size):
+        piece = rows[start : start + size]
+        x, mask = change(piece)
+        batch = evidence.batch.select(torch.as_tensor(piece)).with_inputs({m: x}, {m: mask})
+        parts.append(evidence.beside(batch, m, piece))
+    return np.concatenate(parts)
+
+
+@final
+class _Steps:
+    """Rows of a modality with some steps replaced, or all steps reordered."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        m: str,
+        steps: np.ndarray,
+        other: np.ndarray | None,
+        order: Tensor | None,
+    ) -> None:
+        self._batch, self._m = batch, m
+        self._axis = 2 if batch.inputs[m].ndim == 5 else 1
+        self._steps, self._other, self._order = torch.as_tensor(steps), other, order
+
+    def __call__(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        inputs, masks = self._batch.inputs[self._m], self._batch.observed[self._m]
+        return self._pick(inputs, rows), self._pick(masks, rows)
+
+    def _pick(self, full: Tensor, rows: np.ndarray) -> Tensor:
+        x = full[torch.as_tensor(rows)]
+        if self._order is not None:
+            return x.index_select(self._axis, self._order)
+        if self._other is None:
+            return x
+        source = full[torch.as_tensor(self._other[rows])].index_select(self._axis, self._steps)
+        return x.index_copy(self._axis, self._steps, source)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much each group of steps moves the forecast.
+
+    Attributes
+    ----------
+    steps : first step of each group, oldest first.
+    share : total Sobol index of each group.
+    reach : steps, counted back from the newest, that hold 95 % of the sum of shares.
+    static, shuffled, reversed : share of variance that moves when all steps become the newest,
+        are shuffled, or run backwards.
+    """
+
+    steps: tuple[int, ...]
+    share: tuple[float, ...]
+    reach: int
+    static: Estimate
+    shuffled: Estimate
+    reversed: Estimate
+
+
+def profile(evidence: Evidence, m: str) -> Profile:
+    """Profile over time of one modality, on a subset of windows; computed once."""
+    key = f"profile/{m}"
+    if key not in evidence.memo:
+        evidence.memo[key] = _profile(evidence, m)
+    found: Profile = evidence.memo[key]
+    return found
+
+
+def _profile(evidence: Evidence, m: str) -> Profile:
+    batch, rows = evidence.batch, evidence.spread(2 * evidence.config.subset)
+    count = batch.inputs[m].shape[2 if batch.inputs[m].ndim == 5 else 1]
+    if count < 2:
+        raise NotApplicable("a profile over time needs several steps", f"one in {m}")
+    spread = float(evidence.forecast.var(0).mean())
+    if spread <= 0:
+        raise NotApplicable("shares of variance need a forecast that varies", "it is constant")
+    groups = np.array_split(np.arange(count), min(count, GROUPS))
+    few = rows[::2]
+    share = []
+    with bar(f"frames of {m}", len(groups)) as running:
+        for group in groups:
+            moved = _moved(evidence, m, few, group)
+            share.append(float(np.nanmean(moved) / spread))
+            running.advance()
+    draw = torch_stream(evidence.config.seed, "diagnosis", "shuffle", m)
+    orders = {
+        "static": torch.full((count,), count - 1),
+        "shuffled": torch.randperm(count, generator=draw),
+        "reversed": torch.arange(count).flip(0),
+    }
+    utilities = {k: _reordered(evidence, m, rows, order, spread) for k, order in orders.items()}
+    return Profile(
+        tuple(int(g[0]) for g in groups), tuple(share), _reach(groups, share, count), **utilities
+    )
+
+
+def _moved(evidence: Evidence, m: str, rows: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """`(len(rows),)` half the squared change when a group of steps comes from another time."""
+    plain, found = evidence.forecast[rows], []
+    for other, usable in evidence.shifts[:2]:
+        y = changed(evidence, m, rows, _Steps(evidence.batch, m, group, other, None))
+        found.append(np.where(usable[rows], ((y - plain) ** 2 / 2).mean(1), np.nan))
+    stacked = np.stack(found)
+    known = np.isfinite(stacked)
+    return np.where(known, stacked, 0.0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+
+
+def _reordered(
+    evidence: Evidence, m: str, rows: np.ndarray, order: Tensor, spread: float
+) -> Estimate:
+    y = changed(evidence, m, rows, _Steps(evidence.batch, m, np.zeros(0, int), None, order))
+    moved = ((y - evidence.forecast[rows]) ** 2 / 2).mean(1) / spread
+    blocks = np.unique(evidence.rows[rows], return_inverse=True)[1]
+    terms = np.stack([moved, np.ones_like(moved)], 1)
+    days = evidence.config.block_days
+    return jackknife(terms, blocks, lambda s: s[..., 0] / s[..., 1], days)
+
+
+def _reach(groups: list[np.ndarray], share: list[float], count: int) -> int:
+    """Steps from the newest back to the start of the group where 95 % of the sum is held."""
+    total, held_ = sum(share), 0.0
+    for group, value in zip(reversed(groups), reversed(share), strict=True):
+        held_ += value
+        if held_ >= HELD * total:
+            return int(count - group[0])
+    return count
+
+
+@final
+class Frames(Check):
+    """T12."""
+
+    id: ClassVar[str] = "T12"
+    question: ClassVar[str] = "How far back in time does the forecast look, and is that enough?"
+    needs: ClassVar[str] = "a modality with several steps, windows over many solar rotations"
+    cost: ClassVar[str] = "34 F per window of the subset and modality"
+    rule: ClassVar[str] = (
+        "time is unused when freezing, shuffling and reversing the steps all move less than the "
+        "smallest use (equivalence tests); short sight is a fault only when a probe gains from "
+        "the steps before those that hold 95 % of the use"
+    )
+    level: ClassVar[str] = "standard"
+
+    def run(self, evidence: Evidence) -> list[Finding]:
+        """One finding a modality with several steps."""
+        findings = []
+        for m in evidence.modalities:
+            try:
+                findings.append(self._modality(evidence, m))
+            except NotApplicable as error:
+                findings.append(self.finding(m, "not_applicable", "", None, str(error)))
+        return findings
+
+    def _modality(self, evidence: Evidence, m: str) -> Finding:
+        p, config = profile(evidence, m), evidence.config
+        utilities = (p.static, p.shuffled, p.reversed)
+        unused = all(u.p_below(config.smallest_use) < config.level_of_test for u in utilities)
+        count = evidence.batch.inputs[m].shape[2 if evidence.batch.inputs[m].ndim == 5 else 1]
+        statistic = "share of variance that moves when all steps become the newest"
+        text = (
+            f"95 % of its use lies in the newest {p.reach} of {count} steps; shuffled "
+            f"{p.shuffled.value:.3f}, reversed {p.reversed.value:.3f}"
+        )
+        value = p.static.interval()
+        if p.reach > count // 2 and not unused:
+            return self.finding(m, "healthy", statistic, value, text)
+        older = older_steps_hold(evidence, m, 1 if unused else p.reach)
+        if older == "yes":
+            cause = "time_unused" if unused else "short_sight"
+            action = (
+                "Raise the forget bias (chrono initialisation), pool over all steps or attend "
+                "over them, lengthen the window step by step in training."
+            )
+            text += "; a probe gains from the steps before"
+            return self.finding(m, "fault", statistic, value, text, cause, action)
+        if older == "no":
+            text += "; the steps before hold nothing more"
+            return self.finding(m, "healthy", statistic, value, text)
+        text += "; whether the steps before hold more is not resolved"
+        return self.finding(m, "inconclusive", statistic, value, text)
+
+
+def older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:
+    """Whether a probe gains from the steps before the newest ones, beside all other inputs."""
+    batch = evidence.batch
+    axis = 2 if batch.inputs[m].ndim == 5 else 1
+    count = batch.inputs[m].shape[axis]
+    if newest >= count:
+        return "no"
+    columns = {
+        "older": probes.features(_part(batch, m, axis, slice(0, count - newest)), m),
+        "newer": probes.features(_part(batch, m, axis, slice(count - newest, count)), m),
+    }
+    for other in evidence.modalities:
+        if other != m:
+            columns[other] = probes.features(batch, other)
+    try:
+        return held(evidence, {"older": holding(evidence, columns, "older")})["older"]
+    except NotApplicable:
+        return "unsure"
+
+
+def _part(batch: Batch, m: str, axis: int, steps: slice) -> Batch:
+    place = torch.arange(batch.inputs[m].shape[axis])[steps]
+    return batch.with_inputs(
+        {m: batch.inputs[m].index_select(axis, place)},
+        {m: batch.observed[m].index_select(axis, place)},
+    )
