@@ -34,25 +34,30 @@ class _Path:
     def difference(self) -> dict[str, Tensor]:
         return {name: x - self.baseline.inputs[name] for name, x in self.batch.inputs.items()}
 
-    def mean_gradient(self, places: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """Sum over places a of weight times the gradient at baseline + a (window - baseline)."""
+    def mean_gradient(self, places: Tensor, weights: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum over places a of weight times the gradient at baseline + a (window - baseline).
+
+        Before it the target's value at each place, `(N,)`.
+        """
+        values = []
         total = {name: torch.zeros_like(x[0]) for name, x in self.batch.inputs.items()}
         step = self.evaluator.chunk
         for start in range(0, len(places), step):
             part = slice(start, start + step)
-            self._add(total, places[part], weights[part])
-        return total
+            values.append(self._add(total, places[part], weights[part]))
+        return torch.cat(values), total
 
-    def _add(self, total: dict[str, Tensor], places: Tensor, weights: Tensor) -> None:
+    def _add(self, total: dict[str, Tensor], places: Tensor, weights: Tensor) -> Tensor:
         change = self.difference()
         points = {
             name: base + _along(places, base) * change[name]
             for name, base in self.baseline.inputs.items()
         }
         batch = expand(self.batch, len(places)).with_inputs(points)
-        _, gradient = self.evaluator.gradients(batch)
+        values, gradient = self.evaluator.gradients(batch)
         for name, grad in gradient.items():
             total[name] += (grad * _along(weights, grad)).sum(0)
+        return values
 
 
 def _along(values: Tensor, like: Tensor) -> Tensor:
@@ -69,11 +74,11 @@ def integrated_gradients(question: Question) -> Attribution:
     path = _path(question)
     steps = question.config.steps
     even, odd = _trapezoid(steps)
-    coarse = path.mean_gradient(*even)
-    middle = path.mean_gradient(*odd)
+    values, coarse = path.mean_gradient(*even)
+    _, middle = path.mean_gradient(*odd)
     fine = {name: (coarse[name] + middle[name]) / 2 for name in coarse}
     change = {name: x[0] for name, x in path.difference().items()}
-    value, reference = _ends(path)
+    reference, value = float(values[0]), float(values[-1])
     gaps = {
         n: relative_gap(float(sum((g[k] * change[k]).sum() for k in g)), value - reference)
         for n, g in ((steps, coarse), (2 * steps, fine))
@@ -195,8 +200,3 @@ def noisy_input(batch: Batch, name: str, share: float, count: int, draw: torch.G
 def _path(question: Question) -> _Path:
     baseline = baseline_named(question.config.baseline)(question.batch, question.context)
     return _Path(question.evaluator, question.batch, baseline)
-
-
-def _ends(path: _Path) -> tuple[float, float]:
-    value = float(path.evaluator.values(path.batch))
-    return value, float(path.evaluator.values(path.baseline))

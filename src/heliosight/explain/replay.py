@@ -10,7 +10,7 @@ which batch independence says of the whole subject.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, final
 
 import torch
@@ -29,7 +29,7 @@ def remembered_calls(subject: Subject, batch: Batch) -> Iterator[None]:
     cells = {role: part for role, part in subject.parts.items() if role.startswith("cell.")}
     undo: list[Callable[[], None]] = []
     try:
-        memories = {role: _remember(subject, cell, batch) for role, cell in cells.items()}
+        memories = _remember(subject, cells, batch)
         for role, cell in cells.items():
             undo.append(memories[role].install(cell))
         handle = subject.module.register_forward_pre_hook(_restart(memories))
@@ -40,18 +40,23 @@ def remembered_calls(subject: Subject, batch: Batch) -> Iterator[None]:
             step()
 
 
-def _remember(subject: Subject, cell: nn.Module, batch: Batch) -> _Memory:
-    with torch.no_grad(), capture_calls(subject, cell) as calls:
+def _remember(subject: Subject, cells: Mapping[str, nn.Module], batch: Batch) -> dict[str, _Memory]:
+    """What every cell got and gave in one forward."""
+    if not cells:
+        return {}
+    with torch.no_grad(), ExitStack() as stack:
+        calls = {role: stack.enter_context(capture_calls(subject, c)) for role, c in cells.items()}
         subject.forecast(batch)
-    return _Memory(
-        [[_tensors(a) for a in args] for args in calls.inputs], [_tensors(o) for o in calls.outputs]
-    )
+    return {
+        role: _Memory([_tensors(a) for a in c.inputs], [_tensors(o) for o in c.outputs])
+        for role, c in calls.items()
+    }
 
 
 def _restart(memories: Mapping[str, _Memory]) -> Callable[..., None]:
     def hook(*_: Any) -> None:
         for memory in memories.values():
-            memory.call = 0
+            memory.call = memory.leading = 0
 
     return hook
 
@@ -67,10 +72,15 @@ def _tensors(value: Any) -> Any:
 
 @final
 class _Memory:
-    """Arguments and outputs of every call for the unchanged window."""
+    """Arguments and outputs of every call for the unchanged window.
 
-    def __init__(self, inputs: list[list[Any]], outputs: list[Any]) -> None:
-        self.inputs, self.outputs, self.call = inputs, outputs, 0
+    `leading` rows at the top of the batch were changed at the last call; they are computed again
+    without being compared, since a state that differs seldom returns.
+    """
+
+    def __init__(self, inputs: list[Any], outputs: list[Any]) -> None:
+        self.inputs, self.outputs = inputs, outputs
+        self.call = self.leading = 0
 
     def install(self, cell: nn.Module) -> Callable[[], None]:
         """Put the memory before the cell's forward; returns what takes it away again."""
@@ -94,8 +104,12 @@ class _Memory:
         return restore
 
     def _answer(self, forward: Callable[..., Any], args: tuple[Any, ...], index: int) -> Any:
-        changed = _changed_rows(args, self.inputs[index])
-        if changed is None or changed.all():
+        later = _changed_rows(_rows(args, slice(self.leading, None)), self.inputs[index])
+        if later is None:
+            return forward(*args)
+        changed = torch.cat([later.new_ones(self.leading), later])
+        self.leading = int(changed.to(torch.int64).cumprod(0).sum())
+        if self.leading == len(changed):
             return forward(*args)
         kept = _spread(self.outputs[index], len(changed))
         if not changed.any():
@@ -118,7 +132,7 @@ def _changed_rows(args: Any, before: Any) -> Tensor | None:
     return None
 
 
-def _rows(value: Any, rows: Tensor) -> Any:
+def _rows(value: Any, rows: Tensor | slice) -> Any:
     if isinstance(value, Tensor):
         return value[rows]
     return tuple(_rows(v, rows) for v in value) if isinstance(value, (tuple, list)) else value
