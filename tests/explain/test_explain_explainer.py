@@ -106,6 +106,8 @@ def test_a_model_of_the_wind_alone_is_explained(windows_of):
     record, arrays = found.explanations[0]
     assert record.method == "integrated_gradients" and set(arrays) == {"solar_wind"}
     assert len(found.notes) == 1 and len(found.importance) == 3
+    checks = {c.name: c for c in record.checks}
+    assert checks["faithfulness"].passed, checks["faithfulness"].reason
 
 
 @pytest.mark.real

@@ -129,8 +129,9 @@ def agreement(found: Attribution, others: list[Attribution], modality: str) -> S
 def faithfulness(found: Attribution, question: Question) -> SelfCheck:
     """Deletion and insertion against random maps of the same spectrum and against fixed priors.
 
-    Squares of the image are replaced by the disc median, the most raising first and then, apart,
-    the most lowering; insertion starts from the disc median. The score is the mean signed change of
+    Squares of the images (or single values of a series) are replaced by the disc median (the
+    window's median), the most raising first and then, apart, the most lowering; insertion starts
+    from there. The score is the mean signed change of
     the target in the direction the map says.
     """
     modality = question.modality
@@ -142,10 +143,8 @@ def faithfulness(found: Attribution, question: Question) -> SelfCheck:
         _deletion(phase_random(maps, stream), question, base, modality)
         for _ in range(question.config.nulls)
     ]
-    images = question.batch.inputs[modality][0].cpu().numpy().astype(float)
     fixed = {}
-    for name in PRIORS:
-        flat = pooled(prior(name, images))
+    for name, flat in fixed_maps(question.batch.inputs[modality][0].cpu().numpy()).items():
         signs = (
             _deletion(sign * (flat - flat.mean()), question, base, modality) for sign in (1, -1)
         )
@@ -158,6 +157,21 @@ def faithfulness(found: Attribution, question: Question) -> SelfCheck:
     reason = f"p {p:.3f} of {len(null)} random maps; better than {', '.join(beaten) or 'no prior'}"
     passed = p <= 0.05 and len(beaten) == len(fixed)
     return SelfCheck("faithfulness", passed, p, rule, reason)
+
+
+def fixed_maps(x: np.ndarray) -> dict[str, np.ndarray]:
+    """Maps that ignore the model.
+
+    Images `(C, T, H, W)` have the priors of `nulls`, pooled; a series `(S, V)` the newest first and
+    the largest departure from its median first.
+    """
+    x = x.astype(float)
+    if x.ndim == 4:
+        return {name: pooled(prior(name, x)) for name in PRIORS}
+    newest = np.broadcast_to(np.arange(len(x), dtype=float)[:, None], x.shape)
+    spread = x.std(0)
+    departure = np.abs(x - np.median(x, 0)) / np.where(spread > 0, spread, 1.0)
+    return {"newest": newest, "departure": departure}
 
 
 def _deletion(maps: np.ndarray, question: Question, base: Batch, modality: str) -> float:
@@ -186,14 +200,18 @@ def _deletion(maps: np.ndarray, question: Question, base: Batch, modality: str) 
 
 
 def _enlarged_masks(masks: np.ndarray, x: Tensor) -> Tensor:
-    """Masks `(N, T, h, w)` as `(N, 1, T, H, W)` at the images' size, nearest square."""
+    """Masks `(N, T, h, w)` as `(N, 1, T, H, W)` at the images' size; those of a series as is."""
+    if x.ndim == 3:
+        return torch.from_numpy(masks).to(x.device)
     size = x.shape[-1]
     place = np.arange(size) * masks.shape[-1] // size
     return torch.from_numpy(masks[:, :, place][:, :, :, place])[:, None].to(x.device)
 
 
 def pooled(maps: np.ndarray, cells: int = CELLS) -> np.ndarray:
-    """Maps `(T, H, W)` summed over at most `cells` x `cells` squares, `(T, h, w)`."""
+    """Maps `(T, H, W)` summed over at most `cells` x `cells` squares; a series' `(S, V)` as is."""
+    if maps.ndim == 2:
+        return maps
     size = maps.shape[-1]
     count = min(cells, size)
     edge = (np.arange(size)[:, None] * count // size == np.arange(count)).argmax(0)
@@ -201,7 +219,7 @@ def pooled(maps: np.ndarray, cells: int = CELLS) -> np.ndarray:
 
 
 def _flat(found: Attribution, modality: str) -> np.ndarray:
-    """Maps of a modality summed over channels, `(T, H, W)` float64."""
+    """Maps of a modality summed over channels, `(T, H, W)`, or `(S, V)`; float64."""
     maps = found.parts[modality].detach().to(torch.float64).cpu().numpy()
     return maps.sum(0) if maps.ndim == 4 else maps
 

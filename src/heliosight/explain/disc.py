@@ -43,6 +43,13 @@ def to_sphere(
     return np.where(inside, found[0], np.nan), np.where(inside, found[1], np.nan)
 
 
+@lru_cache(maxsize=16)
+def _grid(size: int, radius_share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude of every pixel."""
+    rows, columns = np.mgrid[:size, :size]
+    return to_sphere(rows, columns, size, radius_share)
+
+
 def to_pixels(
     latitude: np.ndarray, longitude: np.ndarray, size: int, radius_share: float = RADIUS_SHARE
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -72,8 +79,7 @@ def rotated(
     What comes over the limb is not known and gets `fill`; off the disc the image is kept.
     """
     size = image.shape[-1]
-    rows, columns = np.mgrid[:size, :size]
-    latitude, longitude = to_sphere(rows, columns, size, radius_share)
+    latitude, longitude = _grid(size, radius_share)
     before = longitude - days * rotation_rate(latitude)
     row, column = to_pixels(latitude, before, size, radius_share)
     known = np.isfinite(row)

@@ -30,7 +30,7 @@ from heliosight.explain.importance import Profile, elements, importance, modalit
 from heliosight.explain.occlusion import occlusion
 from heliosight.explain.question import ExplainConfig, Method, Question
 from heliosight.explain.selftest import self_test
-from heliosight.explain.structures import sentences, structures, summed
+from heliosight.explain.structures import flat_maps, rotation_slope, sentences, structures, summed
 from heliosight.explain.targets import target_named
 from heliosight.subject import Subject, examine
 
@@ -201,16 +201,20 @@ def _record(
 
 
 def _checks(one: _Made, all_found: list[Attribution]) -> list[SelfCheck]:
-    method, found, question = method_named(one.name), one.found, one.question
-    results: list[SelfCheck | None] = [self_test(method, one.name, question.config)]
-    results.append(checks.completeness(found))
-    if question.modality and question.modality in found.parts:
-        same = [f for f in all_found if question.modality in f.parts]
-        results.append(checks.faithfulness(found, question))
-        results.append(checks.agreement(found, same, question.modality))
-        if not question.config.quick:
-            results.append(checks.randomisation(method, found, question))
-            results.append(checks.stability(method, found, question))
+    """All checks; images are checked where the method speaks of them, else its first series."""
+    method, found = method_named(one.name), one.found
+    modality = one.question.modality or next(iter(found.parts))
+    question = replace(one.question, modality=modality)
+    same = [other for other in all_found if modality in other.parts]
+    results: list[SelfCheck | None] = [
+        self_test(method, one.name, question.config),
+        checks.completeness(found),
+        checks.faithfulness(found, question),
+        checks.agreement(found, same, modality),
+    ]
+    if not question.config.quick:
+        results.append(checks.randomisation(method, found, question))
+        results.append(checks.stability(method, found, question))
     return [check for check in results if check is not None]
 
 
@@ -241,7 +245,10 @@ def _structure_lines(one: _Made, arrays: Arrays) -> list[str]:
     for number, structure in enumerate(found, 1):
         labels[structure.mask] = number
     arrays["structures"] = labels
-    return sentences(sums, found, question.evaluator.target.units, spec.cadence_hours / 24)
+    days = spec.cadence_hours / 24
+    slope = rotation_slope(flat_maps(arrays["images"]), days)
+    told = f"maps move at {slope:.2g} of the Sun's rotation (1 follows it, 0 stays in place)"
+    return [told, *sentences(sums, found, question.evaluator.target.units, days)]
 
 
 def _importance(question: Question, running: Bar) -> tuple[Profile, ...]:

@@ -102,6 +102,11 @@ def _structure(
     return Structure(kind, mask, tuple(track), latitude, longitude)
 
 
+def flat_maps(maps: np.ndarray) -> np.ndarray:
+    """Maps `(T, H, W)`, summed over channels where they have them."""
+    return maps.sum(0) if maps.ndim == 4 else maps
+
+
 def summed(maps: np.ndarray, found: list[Structure]) -> np.ndarray:
     """Signed sum of maps `(C, T, H, W)` or `(T, H, W)` over each structure and frame, `(n, T)`.
 
@@ -109,7 +114,7 @@ def summed(maps: np.ndarray, found: list[Structure]) -> np.ndarray:
     ------
     SpecError : frames or pixels of maps and structures differ.
     """
-    flat = maps.sum(0) if maps.ndim == 4 else maps
+    flat = flat_maps(maps)
     wrong = [s.mask.shape for s in found if s.mask.shape != flat.shape]
     if wrong:
         raise SpecError(
@@ -141,10 +146,11 @@ def sentences(sums: np.ndarray, found: list[Structure], units: str, days: float)
 def rotation_slope(maps: np.ndarray, days: float) -> float:
     """Observed over expected longitudinal motion of |maps| `(T, H, W)`: 1 rotates, 0 stays.
 
-    The motion between neighbouring frames is the shift of rotation rates that correlates best with
-    the earlier map rotated; NaN when the maps vanish.
+    Each map is rotated at -1 to 3 times the Sun's rate and correlated with the next; the rate of
+    the highest mean correlation is given, to 0.25. NaN when the maps vanish. It has no interval:
+    compare with the slope of a random map before calling a map static.
     """
-    rates = np.linspace(-1.0, 3.0, 41)
+    rates = np.linspace(-1.0, 3.0, 17)
     total = np.zeros(len(rates))
     weight = np.abs(maps)
     for before, after in pairwise(weight):
