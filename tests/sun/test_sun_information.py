@@ -1,0 +1,101 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from heliosight.sun import Oracle, SunConfig
+from heliosight.sun.information import _days, _explained, _members, _ridge
+from heliosight.sun.world import build_world, coloured_noise
+
+CONFIG = SunConfig(start="2014-01-01", end="2016-01-01", size=16, seed=4, cycle_phase=0.6)
+
+
+def by_name(rows):
+    return {(r.information, r.day): r for r in rows}
+
+
+@pytest.fixture(scope="module")
+def natural():
+    return by_name(Oracle(CONFIG).achievable(issues=24, members=12, frames=(27,)))
+
+
+def test_every_kind_and_day_is_bracketed(natural):
+    kinds = {"images", "wind", "both", "frame 27"}
+    assert {k for k, _ in natural} == kinds and {d for _, d in natural} == {1, 2, 3}
+    for (kind, _), row in natural.items():
+        assert np.isfinite(row.floor) and row.error > 0
+        assert (row.ceiling is None) == (kind == "frame 27")
+
+
+def test_wind_tells_the_first_day_and_knowing_more_never_hurts(natural):
+    assert natural["wind", 1].floor > natural["images", 1].floor
+    assert natural["both", 1].ceiling > natural["both", 3].ceiling
+    for day in (1, 2, 3):
+        both = natural["both", day]
+        assert both.ceiling > natural["images", day].ceiling - 2 * both.error
+        assert both.ceiling > both.floor - 2 * both.error
+
+
+def test_a_sun_without_causes_shows_nothing():
+    config = dataclasses.replace(CONFIG, hole_share=0.0, cme_share=0.0)
+    rows = by_name(Oracle(config).achievable(issues=24, members=16, frames=()))
+    for day in (1, 2, 3):
+        row = rows["images", day]
+        assert abs(row.ceiling) < 3 * row.error and row.floor < 0.08
+
+
+def test_a_sun_without_chance_is_known_entirely():
+    config = dataclasses.replace(CONFIG, noise=0.0, cme_share=0.0, end="2014-07-01")
+    rows = by_name(Oracle(config).achievable(issues=8, members=2, frames=()))
+    for day in (1, 2, 3):
+        assert rows["both", day].ceiling == pytest.approx(1.0, abs=1e-9)
+
+
+def test_frames_that_show_another_sun_have_no_floor():
+    config = dataclasses.replace(CONFIG, image_information=0.0)
+    rows = by_name(Oracle(config).achievable(issues=4, members=2, frames=(27,)))
+    for day in (1, 2, 3):
+        assert rows["images", day].ceiling == 0.0
+        assert rows["images", day].floor < 0.05
+
+
+def test_members_share_the_past_and_differ_in_the_future():
+    world = build_world(CONFIG)
+    noise = coloured_noise(world)
+    hour = (world.first + world.last) // 2 // 3 * 3
+    drawn = _members(world, noise, "both", hour, 12)
+    assert drawn.shape == (12, 24)
+    early, late = np.log1p(drawn[:, :1]).std(0).mean(), np.log1p(drawn[:, 16:]).std(0).mean()
+    assert late > early
+
+
+@pytest.mark.accuracy
+def test_days_are_means_of_eight_leads_of_log_ap():
+    ap = np.arange(24.0)
+    expected = [np.mean([np.log1p(x) for x in ap[8 * d : 8 * d + 8]]) for d in range(3)]
+    np.testing.assert_allclose(_days(ap), expected)
+
+
+@pytest.mark.accuracy
+def test_explained_share_and_its_jackknife_agree_with_their_definitions():
+    rng = np.random.default_rng(0)
+    hours = np.arange(0, 24 * 27 * 6, 24)
+    actual = rng.normal(size=len(hours))
+    loss = 0.6 * actual**2
+    share, error = _explained(actual, loss, hours)
+    assert share == pytest.approx(1 - loss.mean() / actual.var())
+    left = []
+    for block in range(6):
+        keep = hours // (24 * 27) != block
+        left.append(1 - loss[keep].mean() / actual[keep].var())
+    expected = np.sqrt(5 / 6 * sum((x - np.mean(left)) ** 2 for x in left))
+    assert error == pytest.approx(expected)
+
+
+def test_a_linear_target_is_found_out_of_sample():
+    rng = np.random.default_rng(1)
+    hours = np.arange(0, 24 * 27 * 16, 24)
+    x = rng.normal(size=(len(hours), 3))
+    y = np.stack([x[:, 0], rng.normal(size=len(x)), x @ [1.0, 1.0, 1.0]], axis=1)
+    shares = [share for share, _ in _ridge(x, y, hours)]
+    assert shares[0] > 0.95 and shares[1] < 0.05 and shares[2] > 0.95
