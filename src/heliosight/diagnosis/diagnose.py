@@ -20,6 +20,7 @@ from heliosight.diagnosis.elements import Channels, Frames
 from heliosight.diagnosis.evidence import Evidence, evenly
 from heliosight.diagnosis.fusion import Balance, LooksAtInput
 from heliosight.diagnosis.gradient import AttentionChooses, GradientReaches
+from heliosight.diagnosis.learning import GradientAboveNoise
 from heliosight.diagnosis.memory import StateRemembers
 from heliosight.diagnosis.output import Collapse, PersistenceCopy
 from heliosight.diagnosis.recurrence import CallsGetFrames
@@ -45,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     StateRemembers(),
     Balance(),
     LooksAtInput(),
+    GradientAboveNoise(),
     Collapse(),
     PersistenceCopy(),
 )

@@ -228,14 +228,15 @@ class OutputMoves(Check):
         findings = []
         for m, use in uses(evidence).items():
             answer = used(evidence, use)
-            outcome: Outcome = "healthy" if answer == "yes" else "inconclusive"
+            outcome, cause = _outcome(evidence, m, answer)
             reason = {
                 "yes": "the forecast moves with it",
                 "no": "unused: its share is below the smallest use of interest (judged in USE)",
                 "unsure": "neither use nor absence of use is shown",
             }[answer]
             statistic = "share of forecast variance (total Sobol index)"
-            findings.append(self.finding(m, outcome, statistic, use.share.interval(), reason))
+            value = use.share.interval()
+            findings.append(self.finding(m, outcome, statistic, value, reason, cause))
         return findings
 
 
@@ -268,9 +269,10 @@ class LossNeeds(Check):
                 "harm": f"skill rises without it (by day: {days}; {other}; judged in USE)",
                 "unsure": f"not resolved ({other})",
             }[answers[m]]
-            outcome: Outcome = "healthy" if answers[m] == "yes" else "inconclusive"
+            outcome, cause = _outcome(evidence, m, answers[m])
             statistic = "R2 that its part of the forecast brings"
-            findings.append(self.finding(m, outcome, statistic, use.gain.interval(), reason))
+            value = use.gain.interval()
+            findings.append(self.finding(m, outcome, statistic, value, reason, cause))
         return findings
 
 
@@ -325,22 +327,44 @@ class UseVerdict(Check):
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a modality."""
+        findings = []
+        for m, (outcome, cause, reason, action) in verdicts(evidence).items():
+            statistic = "share of forecast variance (total Sobol index)"
+            value = uses(evidence)[m].share.interval()
+            findings.append(self.finding(m, outcome, statistic, value, reason, cause, action))
+        return findings
+
+
+Verdict = tuple[Outcome, str, str, str]
+
+
+def verdicts(evidence: Evidence) -> dict[str, Verdict]:
+    """Outcome, cause, reason and action of each modality, computed once."""
+    if "verdicts" not in evidence.memo:
         found = uses(evidence)
         need = needed(evidence, found)
         try:
             hold = held(evidence, holdings(evidence))
         except NotApplicable:
             hold = dict.fromkeys(found, "unsure")
-        findings = []
-        for m, use in found.items():
-            outcome, cause, reason, action = judge(used(evidence, use), need[m], hold[m])
-            statistic = "share of forecast variance (total Sobol index)"
-            value = use.share.interval()
-            findings.append(self.finding(m, outcome, statistic, value, reason, cause, action))
-        return findings
+        evidence.memo["verdicts"] = {
+            m: judge(used(evidence, use), need[m], hold[m]) for m, use in found.items()
+        }
+    known: dict[str, Verdict] = evidence.memo["verdicts"]
+    return known
 
 
-def judge(use: Answer, need: Answer, hold: Answer) -> tuple[Outcome, str, str, str]:
+def _outcome(evidence: Evidence, m: str, answer: Answer) -> tuple[Outcome, str]:
+    """What T8's or T9's own answer is worth: absence is judged together with the data."""
+    if answer == "yes":
+        return "healthy", ""
+    if answer == "unsure":
+        return "inconclusive", ""
+    outcome, cause, _, _ = verdicts(evidence)[m]
+    return outcome, cause
+
+
+def judge(use: Answer, need: Answer, hold: Answer) -> Verdict:
     """Outcome, cause, reason and action of one block from the three answers."""
     if use == "no":
         return _unused(hold)
@@ -353,7 +377,7 @@ def judge(use: Answer, need: Answer, hold: Answer) -> tuple[Outcome, str, str, s
     return _harmful(hold) if need == "harm" else _useless(hold)
 
 
-def _harmful(hold: Answer) -> tuple[Outcome, str, str, str]:
+def _harmful(hold: Answer) -> Verdict:
     if hold == "yes":
         reason = "its part of the forecast costs skill although the data hold a signal"
         return "fault", "misused", reason, _ALIGN
@@ -364,7 +388,7 @@ def _harmful(hold: Answer) -> tuple[Outcome, str, str, str]:
     return "fault", "harmful_reliance", reason, f"{_ALIGN} Else: {_REGULARISE}"
 
 
-def _useless(hold: Answer) -> tuple[Outcome, str, str, str]:
+def _useless(hold: Answer) -> Verdict:
     if hold == "yes":
         return "fault", "misused", "used without gain although the data hold a signal", _ALIGN
     if hold == "no":
@@ -380,7 +404,7 @@ _REGULARISE = "Regularise the branch (modality dropout) or drop the modality."
 _MORE = "Diagnose more windows over a longer time."
 
 
-def _unused(hold: Answer) -> tuple[Outcome, str, str, str]:
+def _unused(hold: Answer) -> Verdict:
     if hold == "yes":
         return (
             "fault", "lazy_or_blocked", "unused although the data hold a signal",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from heliosight.core.records import Diagnosis, Finding, Interval, Outcome
 
 CONVLSTM_CHECKS = ("T4", "T5", "T12", "T13")
-FUSION_CHECKS = ("T6", "T14", "T15", "T16", "T17", "T18")
+FUSION_CHECKS = ("T6", "T14", "T15", "T16", "USE")
 USAGE_CHECKS = ("T2", "T3", "T7", "T8", "T9", "T10", "USE", "T11", "T20", "T21")
 
 WORDS: dict[Outcome, str] = {
@@ -32,10 +32,14 @@ CAUSES = (
 
 
 def faults(findings: Iterable[Finding]) -> list[Finding]:
-    """Faults, the most likely root first."""
+    """Faults, the most likely root first; one per cause and part."""
     order = {cause: i for i, cause in enumerate(CAUSES)}
-    found = [f for f in findings if f.outcome == "fault"]
-    return sorted(found, key=lambda f: order.get(f.cause, len(CAUSES)))
+    found: dict[tuple[str, str], Finding] = {}
+    for f in findings:
+        if f.outcome == "fault":
+            key = (f.cause, f.subject)
+            found[key] = f if f.action or key not in found else found[key]
+    return sorted(found.values(), key=lambda f: order.get(f.cause, len(CAUSES)))
 
 
 def verdict(findings: Sequence[Finding]) -> str:
