@@ -9,8 +9,10 @@ from heliosight.core.errors import ConfigError, NotApplicable
 from heliosight.core.records import Explanation, load, load_arrays, save
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.explain import ExplainConfig, explain
+from heliosight.explain.baselines import disc_median
 from heliosight.explain.question import METHOD_NAMES
 from heliosight.explain.reference import lamp
+from heliosight.explain.truth import score_table
 from heliosight.subject import wrap
 
 FEW = {"steps": 4, "samples": 4, "patch": 4, "patch_frames": 1, "series_steps": 2}
@@ -55,6 +57,14 @@ def test_the_lamp_is_explained_and_says_so():
     assert all(c.passed for c in record.checks if c.name != "weight randomisation"), record.checks
     assert not any("no explanation" in note for note in record.notes)
     assert arrays["solar_wind"].shape == (8, 2)
+    change = lit.batch.inputs["images"] - disc_median(lit.batch).inputs["images"]
+    exact = (lit.network.image_weight() * change[0]).numpy()
+    table = score_table([(record, arrays)], exact)
+    assert set(table) == {"integrated_gradients", "random_smooth", "centre", "limb", "brightness"}
+    assert table["integrated_gradients"]["time_correlation"] > 0.999
+    others = [row["mass"] for name, row in table.items() if name != "integrated_gradients"]
+    assert table["integrated_gradients"]["mass"] > 3 * max(others)
+    assert score_table([], exact) == {}
 
 
 @pytest.mark.accuracy

@@ -79,12 +79,12 @@ def explain(
     with examine(subject):
         evaluator = evaluator_for(subject, target, window, others, config.chunk)
         asked = _questions(Question(evaluator, window, others, config))
-        with bar(f"explaining {target.name}", 2 * len(asked) + 1) as running:
+        with bar(f"explaining {target.name}", 2 * len(asked)) as running:
             made, notes = _attributions(asked, running)
             found = [_record(m, made, batch, running) for m in made]
-            question = asked[0][1]
-            profiles = _importance(question, running)
-            found += _profile_records(profiles, batch, question)
+        question = asked[0][1]
+        profiles = _importance(question)
+        found += _profile_records(profiles, batch, question)
     return ExplanationSet(tuple(found), profiles, notes)
 
 
@@ -120,8 +120,14 @@ def _scale(question: Question) -> float:
     """Spread of the target over the other windows; its own size without them."""
     if question.context is None or len(question.context) < 2:
         return abs(float(question.evaluator.values(question.batch))) or 1.0
-    some = question.context.select(slice(0, 16))
+    some = _spread(question.context, 16)
     return float(question.evaluator.values(some).std()) or 1.0
+
+
+def _spread(context: Batch, count: int) -> Batch:
+    """At most `count` windows, evenly over the context."""
+    take = np.unique(np.linspace(0, len(context) - 1, min(count, len(context))).astype(int))
+    return context.select(take.tolist())
 
 
 def _questions(base: Question) -> list[tuple[str, Question]]:
@@ -251,12 +257,12 @@ def _structure_lines(one: _Made, arrays: Arrays) -> list[str]:
     return [told, *sentences(sums, found, question.evaluator.target.units, days)]
 
 
-def _importance(question: Question, running: Bar) -> tuple[Profile, ...]:
+def _importance(question: Question) -> tuple[Profile, ...]:
     """Profiles over the window and its context: modalities, then steps and variables of each."""
     count = question.config.importance_windows
     if question.context is None or count == 0:
         return ()
-    some = question.context.select(slice(0, count - 1))
+    some = _spread(question.context, count - 1)
     windows = Batch.join([question.batch, some]) if len(some) else question.batch
     if len(windows) < 2:
         return ()
@@ -270,7 +276,6 @@ def _importance(question: Question, running: Bar) -> tuple[Profile, ...]:
         names = spec.modalities[name].variables if name in spec.modalities else ()
         found.append(run(elements(windows, name, "steps"), f"{name} steps"))
         found.append(run(elements(windows, name, "variables", names), f"{name} variables"))
-    running.advance(1, "importance")
     return tuple(found)
 
 

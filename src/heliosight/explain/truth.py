@@ -8,11 +8,12 @@ area as average precision of |relevance| against a binary truth, sum over thresh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from heliosight.core.errors import SpecError
+from heliosight.core.records import Explanation
 from heliosight.core.seeding import numpy_stream
 from heliosight.explain.nulls import PRIORS, phase_random, prior
 
@@ -88,6 +89,25 @@ def scores(relevance: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     if relevance.ndim == 4:
         found["channel_correlation"] = correlation(relevance.sum((1, 2, 3)), truth.sum((1, 2, 3)))
     return found
+
+
+def score_table(
+    explanations: Iterable[tuple[Explanation, Mapping[str, np.ndarray]]],
+    truth: np.ndarray,
+    seed: int = 0,
+) -> dict[str, Mapping[str, float]]:
+    """Scores by method, and of the maps that know nothing, for explanations that have maps.
+
+    truth : `(C, T, H, W)` true contributions. The random maps share the spectrum of the first
+        explanation with channels, else of the first.
+    """
+    mapped = [(r.method, a) for r, a in explanations if "images" in a and "frames" in a]
+    table: dict[str, Mapping[str, float]] = {m: scores(a["images"], truth) for m, a in mapped}
+    if mapped:
+        full = [a for _, a in mapped if a["images"].ndim == 4] or [mapped[0][1]]
+        images = full[0]["frames"].astype(float)
+        table |= baseline_scores(images, truth, full[0]["images"], seed)
+    return table
 
 
 def support(truth: np.ndarray, share: float = 0.95) -> np.ndarray:
