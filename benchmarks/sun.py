@@ -27,9 +27,8 @@ def main() -> None:
     for end, size in (("2014-01-01", 64), ("2014-01-01", 128), ("2023-01-01", 64)):
         frames, seconds = measure(end, size, workers)
         pixels = frames * 3 * size**2
-        print(
-            f"{frames:6d} frames of {size:3d} px: {seconds:6.1f} s, {1e9 * seconds / pixels:.0f} ns/px"
-        )
+        each = 1e9 * seconds / pixels
+        print(f"{frames:6d} frames of {size:3d} px: {seconds:6.1f} s, {each:.0f} ns/px")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     kept = seconds < BUDGET_SECONDS and peak < BUDGET_GIB
     print(f"peak {peak:.2f} GiB; budget {'kept' if kept else 'MISSED'}")

@@ -66,7 +66,7 @@ def _real_tables(folder):
     columns = (1, 2, 8, 12, 16, 22, 23, 24, 49)
     fills = (0, 0, 999.9, 999.9, 999.9, 9999999.0, 999.9, 9999.0, 999.0)
     parts, stamps = [], []
-    for year in (2015, 2016, 2017):
+    for year in range(2011, 2023):
         words = np.loadtxt(folder / "omni2" / f"omni2_{year}.dat", usecols=columns)
         start = to_seconds(f"{year}-01-01")
         stamps.append(start + ((words[:, 0] - 1) * DAY + words[:, 1] * HOUR).astype(np.int64))
@@ -117,4 +117,4 @@ def test_the_simulated_sun_stands_beside_the_real_one(real_data):
     real = rows["193 frame to frame on the disc, 6 h"].real
     assert real == pytest.approx(0.77, abs=0.03)
     missed = [r.statistic for r in rows.values() if r.ok is False]
-    assert len(missed) <= 12
+    assert len(missed) <= 8, missed

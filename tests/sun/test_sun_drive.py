@@ -55,10 +55,10 @@ def test_the_dark_share_of_the_central_slice_is_the_drive():
         amplitude, longitude = block_amplitudes(world.shown, np.array([second / HOUR]))
         field = clean_fields(paint, amplitude[:, 0], longitude[:, 0], float(second))
         latitude, west = pixel_coordinates(paint.disc.vectors, float(tilt(np.array(second))))
-        near = (west >= 0) & (west < 2.0) & (np.abs(latitude) < 60)
+        near = (np.abs(west) < 6.0) & (np.abs(latitude) < 60)
         share = np.mean(field.dark[near] > 0.5)
         assert share == pytest.approx(AREAS[day], abs=0.05)
-    assert oracle.keys()[0] == "drive"
+    assert oracle.names()[0] == "drive"
 
 
 def test_the_drive_is_the_cause_and_its_truth_is_in_the_band():
@@ -84,7 +84,7 @@ def test_the_held_value_is_the_last_one_known(values, since):
 
 
 @given(st.floats(-90, 90), st.floats(12.5, 13.5))
-def test_a_longitude_never_crosses_the_meridian_later_than_now(longitude, rate):
+def test_no_longitude_shows_a_later_moment(longitude, rate):
     now = 1.4e9
     crossed = meridian_time(now, np.array(longitude), np.array(rate))
     assert crossed <= now

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heliosight.sun import Oracle, SunConfig
-from heliosight.sun.information import _days, _explained, _members, _ridge
+from heliosight.sun.information import _days, _members, _ridge, _share
 from heliosight.sun.world import build_world, coloured_noise
 
 CONFIG = SunConfig(start="2014-01-01", end="2016-01-01", size=16, seed=4, cycle_phase=0.6)
@@ -41,14 +41,15 @@ def test_a_sun_without_causes_shows_nothing():
     rows = by_name(Oracle(config).achievable(issues=24, members=16, frames=()))
     for day in (1, 2, 3):
         row = rows["images", day]
-        assert abs(row.ceiling) < 3 * row.error and row.floor < 0.08
+        assert abs(row.ceiling) < 3 * row.error + 0.03 and row.floor < 0.08
 
 
 def test_a_sun_without_chance_is_known_entirely():
     config = dataclasses.replace(CONFIG, noise=0.0, cme_share=0.0, end="2014-07-01")
     rows = by_name(Oracle(config).achievable(issues=8, members=2, frames=()))
     for day in (1, 2, 3):
-        assert rows["both", day].ceiling == pytest.approx(1.0, abs=1e-9)
+        # only the background polarity, which the noise dial leaves alone, is still unknown
+        assert rows["both", day].ceiling == pytest.approx(1.0, abs=0.06)
 
 
 def test_frames_that_show_another_sun_have_no_floor():
@@ -63,10 +64,12 @@ def test_members_share_the_past_and_differ_in_the_future():
     world = build_world(CONFIG)
     noise = coloured_noise(world)
     hour = (world.first + world.last) // 2 // 3 * 3
-    drawn = _members(world, noise, "both", hour, 12)
-    assert drawn.shape == (12, 24)
-    early, late = np.log1p(drawn[:, :1]).std(0).mean(), np.log1p(drawn[:, 16:]).std(0).mean()
-    assert late > early
+    told, untold = (_members(world, noise, name, hour, 40) for name in ("both", "images"))
+    assert told.shape == untold.shape == (40, 24)
+    spread = [np.log1p(x).std(0) for x in (told, untold)]
+    assert spread[0][0] < 0.8 * spread[1][0]
+    again = _members(world, noise, "both", hour, 40)
+    np.testing.assert_array_equal(told, again)
 
 
 @pytest.mark.accuracy
@@ -82,7 +85,7 @@ def test_explained_share_and_its_jackknife_agree_with_their_definitions():
     hours = np.arange(0, 24 * 27 * 6, 24)
     actual = rng.normal(size=len(hours))
     loss = 0.6 * actual**2
-    share, error = _explained(actual, loss, hours)
+    share, error = _share(loss, hours, actual, hours)
     assert share == pytest.approx(1 - loss.mean() / actual.var())
     left = []
     for block in range(6):

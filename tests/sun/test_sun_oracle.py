@@ -36,7 +36,7 @@ def test_removing_nothing_changes_nothing(oracle):
 def test_removing_everything_leaves_the_quiet_wind(oracle):
     quiet = dataclasses.replace(CONFIG, hole_share=0.0, cme_share=0.0)
     nothing = simulate(quiet).tables["geomagnetic"].column("ap")
-    np.testing.assert_array_equal(oracle.ap(without=oracle.keys()), nothing)
+    np.testing.assert_array_equal(oracle.ap(without=oracle.names()), nothing)
     assert nothing.mean() < oracle.ap().mean()
 
 
@@ -69,7 +69,7 @@ def test_a_hole_that_has_not_yet_faced_the_earth_has_no_effect(oracle):
 
 def test_a_window_gives_the_same_effects_as_the_whole_run(oracle, truth):
     rows = (oracle.times() >= ISSUE) & (oracle.times() < ISSUE + 3 * DAY)
-    for key in oracle.keys():
+    for key in oracle.names():
         whole = oracle.effect(key, snap=False)[rows]
         if key in truth.effects:
             np.testing.assert_allclose(truth.effects[key], whole, rtol=1e-9, atol=1e-9)
@@ -83,7 +83,7 @@ def test_truth_adds_up_to_the_effects_of_what_is_seen(oracle, truth):
     assert truth.values.sum() + truth.unseen == pytest.approx(single, abs=1e-4)
     assert truth.per_frame.sum() == pytest.approx(truth.values.sum(), abs=1e-4)
     assert truth.per_channel.sum() == pytest.approx(truth.values.sum(), abs=1e-4)
-    nothing = oracle.removing(oracle.keys(), snap=False)
+    nothing = oracle.removing(oracle.names(), snap=False)
     rows = (oracle.times() >= ISSUE) & (oracle.times() < ISSUE + 3 * DAY)
     assert single + truth.interaction == pytest.approx(nothing[rows].mean(), abs=1e-6)
 
@@ -118,7 +118,7 @@ def test_hidden_structures_have_effects_but_no_pixels():
 
 def test_a_static_source_stands_for_all_holes_at_one_place():
     still = Oracle(dataclasses.replace(CONFIG, static=True))
-    assert still.keys()[0] == "static" and not any(k.startswith("hole") for k in still.keys())
+    assert still.names()[0] == "static" and not any(k.startswith("hole") for k in still.names())
     found = still.truth(ISSUE)
     frames = np.flatnonzero(found.masks["static"].any(axis=(1, 2)))
     assert len(frames) > 3

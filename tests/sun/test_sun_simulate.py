@@ -164,7 +164,7 @@ def test_a_static_source_stays_in_its_place_and_follows_the_wind():
     speed = area["solar_wind_hourly"].column("speed")[::24]
     patch = depth[:, row - 1 : row + 2, column - 1 : column + 2].mean((1, 2))
     lagged = [np.corrcoef(patch[: len(patch) - d], speed[d:])[0, 1] for d in range(8)]
-    assert max(lagged) > 0.6 and 1 <= int(np.argmax(lagged)) <= 5
+    assert max(lagged) > 0.4 and 1 <= int(np.argmax(lagged)) <= 5
 
 
 @pytest.mark.parametrize("size", [16, 40])

@@ -27,7 +27,8 @@ class SunConfig:
         holds three days ahead what the images could tell (0..1). Above 0 the wind table is
         NOT causal: it is a monitor that cannot exist, a world for testing redundancy.
     memory_hours : e-folding memory of the magnetosphere [h] (0..240).
-    noise : scale of what no structure causes in wind and index, 1 is realistic (0..10).
+    noise : scale of what no structure causes in wind and index, 1 is realistic (0..10); the
+        background polarity is left alone.
     image_noise : scale of the frames' pixel noise, 1 is realistic (0..10).
     cme_share : scale of the CME rate, 1 is realistic (0..10).
     hole_share : scale of the coronal holes' effect on the wind, 1 is realistic (0..10).

@@ -52,14 +52,16 @@ def held(drive: SeriesTable, seconds: np.ndarray) -> np.ndarray:
 
 
 def meridian_time(seconds: float, longitude: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """When each longitude [deg, west positive] last crossed the central meridian [UTC s].
+    """The moment whose area each longitude [deg, west positive] shows [UTC s].
 
-    West of the meridian: earlier in this rotation. East of it the crossing is still to come, so
-    the one a Carrington rotation before is taken; hence never later than `seconds`. `rate` is
+    A daily area speaks of what crosses the central meridian within half a day of its stamp, so a
+    longitude shows the day nearest to its own crossing. Further east the crossing is still to
+    come and the one a Carrington rotation before is taken. Never later than `seconds`. `rate` is
     the synodic rotation [deg/day].
     """
-    crossed = seconds - longitude / rate * DAY
-    return np.where(longitude < 0, crossed - CARRINGTON_DAYS * DAY, crossed)
+    nearest = seconds - longitude / rate * DAY + DAY / 2
+    before = nearest - CARRINGTON_DAYS * DAY
+    return np.minimum(np.where(nearest > seconds + DAY, before, nearest), seconds)
 
 
 def half_latitude(area: np.ndarray) -> np.ndarray:

@@ -9,9 +9,10 @@ Target: daily means of log1p(ap) over day 1, 2, 3 after issue. Per kind of infor
   efficiencies, the CMEs already launched, and the wind's variability as far as it has arrived;
   unknown are variability that has left the Sun but not arrived, and all that is drawn later.
   These are upper bounds: real frames are noisy and a week long. Exact up to Monte Carlo error
-  (its bias is removed, its spread is in `error`), except that structures born after issue are
-  taken as known; wind needs more than two days to arrive, so only the last hours of day 3 can
-  feel it.
+  (in `error`), with two exceptions: structures born after issue are taken as known (wind needs
+  more than two days to arrive, so only the last hours of day 3 can feel it); and with
+  `image_information` between 0 and 1 the hidden holes are replaced by the mean share of an
+  independent Sun. Where the frames show another Sun the ceiling is 0 by construction.
 - `floor`: the share explained, on the other half of the run, by ridge regression on noise-free
   features of the same information (hole area by longitude and region brightness in three frames
   or in one; wind and ap of the last week). A lower bound: the best predictor is not linear.
@@ -22,7 +23,7 @@ The best any model could do lies between.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import lfilter
@@ -35,7 +36,8 @@ from heliosight.sun.cme import Ejection, ejections
 from heliosight.sun.features import image_features, wind_features
 from heliosight.sun.heliosphere import EARTH_KM, INNER_KM
 from heliosight.sun.index import kp_continuous, kp_step
-from heliosight.sun.structures import EFFICIENCY_SPREAD
+from heliosight.sun.source import sources
+from heliosight.sun.structures import EFFICIENCY_SPREAD, plant
 from heliosight.sun.wind import Wind, ambient, finish, overlay
 from heliosight.sun.wind_noise import AT_THE_SUN, PROCESSES
 from heliosight.sun.world import World, reach_back, run_index, run_wind
@@ -45,6 +47,8 @@ WINDOW_HOURS = 72
 PAD = 12
 BLOCK_DAYS = 27
 RIDGE = 30.0
+Sources = dict[str, tuple[int, np.ndarray, float]]
+Target = tuple[np.ndarray, np.ndarray]  # daily means `(N, 3)` and their issue hours `(N,)`
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,11 @@ def achievable(
     members : redrawn futures per issue time.
     frames : which of 28 frames to judge alone.
     """
-    ceilings = {name: _ceiling(world, noise, name, issues, members) for name in ("images", "both")}
+    floors, target = _floors(world, noise, frames)
+    ceilings = {
+        name: _ceiling(world, noise, name, issues, members, target) for name in ("images", "both")
+    }
     ceilings["wind"] = ceilings["both"]
-    floors = _floors(world, noise, frames)
     found = []
     for name, values in floors.items():
         for row, day in enumerate(DAYS):
@@ -90,33 +96,48 @@ def achievable(
 
 
 def _ceiling(
-    world: World, noise: Wind, name: str, issues: int, members: int
+    world: World, noise: Wind, name: str, issues: int, members: int, target: Target
 ) -> list[tuple[float, float]]:
-    """Per day the explained share and its standard error."""
-    begin, end = world.config.start_second // HOUR, world.config.stop_second // HOUR
+    """Per day the explained share and its standard error.
+
+    1 - E[Var(y | known)] / Var(y): by the law of total variance the share that the conditional
+    mean explains. The inner variance is that of the members, the outer that of the whole run.
+    """
+    config = world.config
+    if name == "images" and config.image_information == 0:
+        return [(0.0, 0.0)] * 3
+    begin, end = config.start_second // HOUR, config.stop_second // HOUR
     hours = np.linspace(begin + 24, end - WINDOW_HOURS, issues).astype(int) // 3 * 3
-    actual, mean, spread = (np.empty((len(hours), 3)) for _ in range(3))
+    pool = _other_suns(world, members) if name == "images" else ()
+    within = np.empty((len(hours), 3))
     with bar(f"knowable from {name}", len(hours)) as running:
         for row, hour in enumerate(hours):
-            actual[row] = _days(_actual(world, noise, hour))
-            drawn = _days(_members(world, noise, name, int(hour), members))
-            mean[row], spread[row] = drawn.mean(0), drawn.var(0, ddof=1)
+            drawn = _days(_members(world, noise, name, int(hour), members, pool))
+            within[row] = drawn.var(0, ddof=1)
             running.advance()
-    # the mean of a few members misses the conditional mean by spread / members
-    loss = (actual - mean) ** 2 - spread / members
-    return [_explained(actual[:, d], loss[:, d], hours) for d in range(3)]
+    y, when = target
+    return [_share(within[:, d], hours, y[:, d], when) for d in range(3)]
 
 
-def _explained(actual: np.ndarray, loss: np.ndarray, hours: np.ndarray) -> tuple[float, float]:
-    """1 - mean loss / variance, and its standard error by leaving out 27-day blocks."""
-    blocks = hours // (24 * BLOCK_DAYS)
+def _share(
+    loss: np.ndarray, loss_hours: np.ndarray, y: np.ndarray, y_hours: np.ndarray
+) -> tuple[float, float]:
+    """1 - mean loss / variance of y, and its standard error by leaving out 27-day blocks."""
+    whole = 1.0 - loss.mean() / y.var()
+    blocks, y_blocks = loss_hours // (24 * BLOCK_DAYS), y_hours // (24 * BLOCK_DAYS)
     names = np.unique(blocks)
-    whole = 1.0 - loss.mean() / actual.var()
     if len(names) < 3:
         return float(whole), float("nan")
-    left = [1.0 - loss[blocks != b].mean() / actual[blocks != b].var() for b in names]
-    error = np.sqrt((len(names) - 1) * np.var(left))
-    return float(whole), float(error)
+    left = [1.0 - loss[blocks != b].mean() / y[y_blocks != b].var() for b in names]
+    return float(whole), float(np.sqrt((len(names) - 1) * np.var(left)))
+
+
+def _other_suns(world: World, members: int) -> tuple[Sources, ...]:
+    """Hole sources of independent Suns: what hidden structures might as well be."""
+    if world.config.image_information == 1 or world.config.static or world.drive is not None:
+        return ()
+    span = (world.first, world.last)
+    return tuple(sources(plant(world.config, *span, f"again/{i}"), *span) for i in range(members))
 
 
 def _days(ap: np.ndarray) -> np.ndarray:
@@ -128,20 +149,16 @@ def _span(world: World, hour: int) -> tuple[int, int]:
     return max(world.first, hour - reach_back(world.config)), hour + WINDOW_HOURS + PAD
 
 
-def _actual(world: World, noise: Wind, hour: int) -> np.ndarray:
-    begin, end = _span(world, hour)
-    ap = run_index(world, begin, run_wind(world, begin, end, (), noise), noise)["ap"]
-    return ap[(hour - begin) // 3 :][:24]
-
-
-def _members(world: World, noise: Wind, name: str, hour: int, members: int) -> np.ndarray:
+def _members(
+    world: World, noise: Wind, name: str, hour: int, members: int, pool: tuple[Sources, ...] = ()
+) -> np.ndarray:
     """`(members, 24)` ap drawn given what is known at `hour`."""
     begin, end = _span(world, hour)
     stream = numpy_stream(world.config.seed, "knowable", name, hour)
     known = hour if name == "both" else begin
     arrived = max(begin, known - _under_way(world, noise, hour)) if name == "both" else begin
     drawn = _redrawn(world, noise, (begin, end, known, arrived), members, stream)
-    area, signed = _areas(world, begin, end, members, None if name == "both" else stream)
+    area, signed = _areas(world, (begin, end), members, None if name == "both" else stream, pool)
     wind = ambient(area, signed, drawn, world.config.noise)
     hours = np.arange(begin, end)
     for member in range(members):
@@ -186,20 +203,33 @@ def _redrawn(
 
 
 def _areas(
-    world: World, begin: int, end: int, members: int, stream: np.random.Generator | None
+    world: World,
+    span: tuple[int, int],
+    members: int,
+    stream: np.random.Generator | None,
+    pool: tuple[Sources, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Source areas `(members, hours)`; with a stream each hole's efficiency is redrawn."""
-    if stream is None or world.drive is not None:
-        area, signed = world.area(begin, end)
+    """Source areas `(members, hours)` and the same signed.
+
+    With a stream each hole's efficiency is redrawn, and holes that no frame shows are replaced by
+    the pool's mean share of them. A painted source shows its area for certain.
+    """
+    if stream is None or world.drive is not None or world.config.static:
+        area, signed = world.area(*span)
         return np.tile(area, (members, 1)), np.tile(signed, (members, 1))
-    total, signed_total = np.zeros((2, members, end - begin))
+    total, signed_total = np.zeros((2, members, span[1] - span[0]))
+    hidden = {s.key for s in world.structures if s.hidden_rank >= world.config.image_information}
     kept = {s.key: s.efficiency for s in world.structures}
     for key in world.sources:
-        area, signed = world.area(begin, end, only=key)
-        if area.any():
+        area, signed = world.area(*span, only=key)
+        if area.any() and key not in hidden:
             fresh = stream.lognormal(*EFFICIENCY_SPREAD, members) / kept[key]
             total += fresh[:, None] * area
             signed_total += fresh[:, None] * signed
+    for member, others in enumerate(pool):
+        part = replace(world, sources=others).area(*span)
+        total[member] += (1.0 - world.config.image_information) * part[0]
+        signed_total[member] += (1.0 - world.config.image_information) * part[1]
     return total, signed_total
 
 
@@ -219,8 +249,8 @@ def _events(world: World, begin: int, end: int, known: int, draw: str) -> list[E
 
 def _floors(
     world: World, noise: Wind, frames: Sequence[int]
-) -> dict[str, list[tuple[float, float]]]:
-    """Ridge regressions on half of the run, scored on the other half, both ways."""
+) -> tuple[dict[str, list[tuple[float, float]]], Target]:
+    """Ridge regressions on half of the run, scored on the other half, both ways; and the target."""
     begin, end = world.config.start_second // HOUR, world.config.stop_second // HOUR
     hours = np.arange(begin + 7 * 24, end - WINDOW_HOURS, 12)
     wind = run_wind(world, world.first, world.last, (), noise)
@@ -234,7 +264,7 @@ def _floors(
     inputs = {"images": seen, "wind": felt, "both": np.concatenate([seen, felt], axis=1)}
     for frame in frames:
         inputs[f"frame {frame}"] = image_features(world, hours - (27 - frame) * cadence)
-    return {name: _ridge(x, target, hours) for name, x in inputs.items()}
+    return {name: _ridge(x, target, hours) for name, x in inputs.items()}, (target, hours)
 
 
 def _ridge(
@@ -252,4 +282,5 @@ def _ridge(
         centre = target[fit].mean(0)
         gram = x.T @ x + RIDGE * np.eye(x.shape[1])
         forecast[test] = centre + z @ np.linalg.solve(gram, x.T @ (target[fit] - centre))
-    return [_explained(target[:, d], (target - forecast)[:, d] ** 2, hours) for d in range(3)]
+    loss = (target - forecast) ** 2
+    return [_share(loss[:, d], hours, target[:, d], hours) for d in range(3)]

@@ -84,7 +84,7 @@ class Oracle:
         """Every planted structure that lives in the run, in order of birth."""
         return self._world.structures
 
-    def keys(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Names that can be removed: structures, or the one source that stands for all holes."""
         if self._world.drive is None and not self.config.static:
             return tuple(s.key for s in self._world.structures)
@@ -130,7 +130,7 @@ class Oracle:
         effects = {
             key: (whole - self._ap(*span, {key}, snap))[rows] for key in self._candidates(*span)
         }
-        nothing = self._ap(*span, set(self.keys()), snap)
+        nothing = self._ap(*span, set(self.names()), snap)
         total = float((whole - nothing)[rows].mean())
         seen = footprints(self._world, self._frame_times(issue_time, frames), list(effects))
         return _truth(effects, seen, total)
@@ -150,11 +150,11 @@ class Oracle:
         return ap[(begin - from_hour) // 3 : (end - from_hour) // 3]
 
     def _known(self, structures: Collection[str]) -> set[str]:
-        known = set(self.keys())
+        known = set(self.names())
         for key in structures:
             if key not in known:
                 raise DataError(
-                    "a structure to remove exists", repr(key), "List them with Oracle.keys()."
+                    "a structure to remove exists", repr(key), "List them with Oracle.names()."
                 )
         return set(structures)
 
@@ -167,7 +167,7 @@ class Oracle:
             if inside.any():
                 acting.add(key)
         acting |= {DRIVE_KEY, STATIC_KEY}
-        return [key for key in self.keys() if key in acting]
+        return [key for key in self.names() if key in acting]
 
     def _issue_hour(self, issue_time: int, leads: Sequence[int]) -> int:
         inside = self.config.start_second <= issue_time + 3 * HOUR * min(leads) and (

@@ -148,8 +148,8 @@ def _driven(paint: Painter, latitude: np.ndarray, west: np.ndarray, second: floa
     It turns rigidly at the equator's rate, so that a band stays a band.
     """
     assert paint.world.drive is not None
-    crossed = meridian_time(second, west, hole_rate(np.zeros(1)))
-    height = half_latitude(held(paint.world.drive, crossed))
+    shown = meridian_time(second, west, hole_rate(np.zeros(1)))
+    height = half_latitude(held(paint.world.drive, shown))
     away = np.radians(np.abs(latitude) - height)
     inside = 1.0 / (1.0 + np.exp(np.clip(away / 0.02, -30, 30)))
     return np.where(height > 0, inside, 0.0)
