@@ -222,9 +222,7 @@ def _profile(evidence: Evidence, m: str) -> Profile:
     count = batch.inputs[m].shape[2 if batch.inputs[m].ndim == 5 else 1]
     if count < 2:
         raise NotApplicable("a profile over time needs several steps", f"one in {m}")
-    spread = float(evidence.forecast.var(0).mean())
-    if spread <= 0:
-        raise NotApplicable("shares of variance need a forecast that varies", "it is constant")
+    spread = evidence.variance
     groups = np.array_split(np.arange(count), min(count, GROUPS))
     few = rows[::2]
     share = []

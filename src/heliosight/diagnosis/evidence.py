@@ -55,6 +55,20 @@ class Evidence:
         return [name for name in self.subject.spec.modalities if name in self.batch.inputs]
 
     @property
+    def variance(self) -> float:
+        """Variance of the forecast within leads.
+
+        Raises
+        ------
+        NotApplicable : the forecast is constant up to rounding.
+        """
+        f = self.forecast
+        found = float(f.var(0).mean())
+        if found <= 1e-12 * max(1e-12, float((f**2).mean())):
+            raise NotApplicable("shares of variance need a forecast that varies", "it is constant")
+        return found
+
+    @property
     def features(self) -> dict[str, Any]:
         """What each encoder gave for all windows, by modality."""
         _ = self.forecast

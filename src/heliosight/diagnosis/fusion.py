@@ -116,8 +116,6 @@ class LooksAtInput(Check):
         layers = _choosing_layers(evidence)
         if not layers:
             raise NotApplicable("this check needs gates or attention", "none found")
-        if float(evidence.forecast.var(0).mean()) <= 0:
-            raise NotApplicable("shares of variance need a forecast that varies", "it is constant")
         return [self._layer(evidence, name, parts) for name, parts in layers.items()]
 
     def _layer(self, evidence: Evidence, name: str, parts: list[nn.Module]) -> Finding:
@@ -162,8 +160,7 @@ def _static_effect(evidence: Evidence, parts: list[nn.Module]) -> Estimate:
         for part in parts:
             stack.enter_context(change_outputs(evidence.subject, part, _averaged))
         still = evidence.scaled(batch)
-    spread = float(evidence.forecast.var(0).mean())
-    moved = ((still - evidence.forecast[rows]) ** 2 / 2).mean(1) / spread
+    moved = ((still - evidence.forecast[rows]) ** 2 / 2).mean(1) / evidence.variance
     blocks = np.unique(evidence.rows[rows], return_inverse=True)[1]
     terms = np.stack([moved, np.ones_like(moved)], 1)
     days = evidence.config.block_days

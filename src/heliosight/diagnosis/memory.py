@@ -102,9 +102,7 @@ def reset_effect(evidence: Evidence, role: str, call: int) -> Estimate:
     NotApplicable : the cell is given no state, or the forecast is constant.
     """
     rows = evidence.spread(2 * evidence.config.subset)
-    spread = float(evidence.forecast.var(0).mean())
-    if spread <= 0:
-        raise NotApplicable("shares of variance need a forecast that varies", "it is constant")
+    spread = evidence.variance
     first: list[tuple[Any, ...]] = []
 
     def reset(

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from heliosight.core.batch import Batch
-from heliosight.core.errors import NotApplicable
 from heliosight.core.records import Finding
 from heliosight.core.seeding import torch_stream
 from heliosight.diagnosis.check import Check
@@ -139,8 +138,6 @@ class Causality(Check):
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding: the target does not enter."""
         batch = evidence.few
-        if len(batch) < 2:
-            raise NotApplicable("replacing the target needs two windows", str(len(batch)))
         other = Batch(
             batch.inputs, batch.observed, batch.issue_time, batch.target.roll(1, 0) * 3 + 7,
             ~batch.target_mask,

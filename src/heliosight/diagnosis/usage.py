@@ -48,8 +48,7 @@ def use_of(evidence: Evidence, shifted: np.ndarray) -> Use:
     TooFew : a sample too small.
     """
     f, (y, mask) = evidence.forecast, evidence.observed
-    if float(f.var(0).mean()) <= 1e-12 * max(1e-12, float((f**2).mean())):
-        raise NotApplicable("shares of variance need a forecast that varies", "it is constant")
+    _ = evidence.variance
     usable = np.isfinite(shifted).all(2).sum(0)
     weight = (usable > 1).astype(np.float64)
     moved = _over_shifts((shifted - f) ** 2 / 2, usable).mean(1)
