@@ -96,6 +96,12 @@ def parse(words: Sequence[str]) -> Request:
     return Request(stage, verb, flags, hydra)
 
 
+def _in_order(words: Sequence[str]) -> list[str]:
+    """Options before overrides: Hydra's parser takes no option between two overrides."""
+    overrides = [w for w in words if "=" in w and not w.startswith("-")]
+    return [w for w in words if w not in overrides] + overrides
+
+
 def _override(word: str) -> str:
     """A plain `key=value` may also name a key that the YAML leaves at its default.
 
@@ -133,7 +139,7 @@ def _through_hydra(request: Request) -> int:
         codes.append(run(request.stage, request.verb, request.flags, plain, sweep, _typed(request)))
 
     before = sys.argv
-    sys.argv = [before[0], *_quiet_hydra(), *request.hydra]
+    sys.argv = [before[0], *_in_order((*_quiet_hydra(), *request.hydra))]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets its exceptions reach the lines below
     try:
         job()

@@ -220,3 +220,9 @@ def test_every_record_is_named_once_with_its_versions(inputs):
     ]
     assert versions(whole) == {"torch": "2.13.0"}
     assert oracle_rows({"a": {"b": 1.23456}, "c": "d"}) == [("a.b", "1.235"), ("c", "d")]
+
+
+def test_a_tiny_difference_keeps_its_sign():
+    assert views_skill.signed(0.000868932911254224, 5) == "+8.7e−4"
+    assert views_skill.signed(-0.000868932911254224, 5) == "−8.7e−4"
+    assert views_skill.signed(0.0, 5) == "0"

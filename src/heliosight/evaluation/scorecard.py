@@ -193,7 +193,9 @@ def _require_same_rows(one: Predictions, other: Predictions) -> None:
 
 
 def _minus(one: Samples, other: Samples) -> Samples:
-    return {k: v - other[k] for k, v in one.items()}
+    # a score without events is infinite in both; their difference is undefined and left out
+    with np.errstate(invalid="ignore"):
+        return {k: v - other[k] for k, v in one.items()}
 
 
 def _rows(

@@ -151,7 +151,7 @@ def plain(value: float, places: int) -> str:
 def signed(value: float, places: int) -> str:
     """A number with its sign always shown."""
     text = plain(value, places)
-    return text if text[0] in "−–" or not float(text) else f"+{text}"
+    return text if text[0] in "−–" or not float(text.replace("−", "-")) else f"+{text}"
 
 
 def primary_metric(rows: Sequence[SkillRow]) -> str:

@@ -1,0 +1,90 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from heliosight.cli import main, parse, usage
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_help_answers_without_torch_or_hydra():
+    code = (
+        "import sys; from heliosight.cli import main; code = main(['--help']); "
+        "sys.exit(code or any(m in sys.modules for m in ('torch', 'hydra', 'numpy')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "heliosight STAGE" in done.stdout
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "heliosight", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("heliosight 0.")
+
+
+def test_help_names_every_shipped_config():
+    for path in (ROOT / "src" / "heliosight" / "conf").glob("*.yaml"):
+        assert path.stem in usage()
+
+
+def test_no_stage_is_misuse(capsys):
+    assert main([]) == 2
+    assert "usage" in capsys.readouterr().out
+
+
+def test_an_unknown_stage_is_refused_with_the_nearest(capsys):
+    assert main(["trian"]) == 2
+    assert "Nearest: 'train'" in capsys.readouterr().err
+
+
+def test_words_are_taken_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = parse(["data", "sun", "--check", "seed=3", "--config-name", "real", "hydra.verbose=1"])
+    assert (asked.stage, asked.verb, asked.flags) == ("data", "sun", ("--check",))
+    assert asked.hydra == ("++seed=3", "--config-name", "real", "hydra.verbose=1")
+    (tmp_path / "configs").mkdir()
+    assert parse(["train"]).hydra == ("--config-dir", str(tmp_path / "configs"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["trainig.epochs=3"], "trainig: a config key must exist.*Nearest valid key: 'training'"),
+        (["training.epoch=3"], r"training\.epoch: a config key must exist.*'epochs'"),
+        (["training.epochs=many"], r"training\.epochs: a value has one of its key's types"),
+        (["--config-name", "reel"], "a config must exist.*Nearest shipped: 'real'"),
+        (["training.epochs=[1"], "a config must compose"),
+        (["split.stride_hours=4"], "issue times are whole 3-hour intervals apart"),
+        (["split.first=soon"], "a time is ISO 8601"),
+        (["systems.full=[images,radio]"], r"systems\.full: a system's modality is one of `inputs`"),
+        (["name=../x"], "a name is a plain folder name"),
+    ],
+)
+def test_a_wrong_config_is_exit_2_with_the_rule(words, told, capfd):
+    assert main(["config", "validate", *words]) == 2
+    assert re.search(told, capfd.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(p.stem for p in (ROOT / "src" / "heliosight" / "conf").glob("*.yaml"))
+)
+def test_every_shipped_config_is_valid(name, capsys):
+    assert main(["config", "validate", "--config-name", name]) == 0
+    assert "valid" in capsys.readouterr().out
+
+
+def test_a_shown_config_is_a_config(capsys, tmp_path):
+    assert main(["config", "show", "training.epochs=3"]) == 0
+    (tmp_path / "again.yaml").write_text(capsys.readouterr().out)
+    words = ["config", "show", "--json", "--config-dir", str(tmp_path), "--config-name", "again"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["training"]["epochs"] == 3
