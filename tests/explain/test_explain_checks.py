@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score
 from heliosight.core.errors import SpecError
 from heliosight.explain import checks, truth
 from heliosight.explain.attribution import Attribution
+from heliosight.explain.baselines import disc_median
 from heliosight.explain.evaluator import Evaluator
 from heliosight.explain.gradients import gradient_x_input, integrated_gradients
 from heliosight.explain.nulls import PRIORS, phase_random, prior, rank_p
@@ -42,8 +43,29 @@ def test_right_maps_are_faithful_and_wrong_ones_are_not(asked):
 
 
 @pytest.mark.accuracy
-def test_deletion_score_is_the_planted_effect(asked):
-    """With everything deletable, deletion and insertion both give the whole difference."""
+def test_deletion_score_is_the_mean_change_by_its_definition(asked):
+    maps = checks.pooled(integrated_gradients(asked).parts["images"].sum(0).double().numpy())
+    base, evaluator = disc_median(asked.batch), asked.evaluator
+    full, empty = (float(evaluator.values(b)) for b in (asked.batch, base))
+    changes = []
+    for fraction in checks.FRACTIONS:
+        count = round(fraction * maps.size)
+        ranked = np.argsort(-maps.ravel(), kind="stable")
+        for places, sign in ((ranked[:count], 1), (ranked[-count:], -1)):
+            chosen = np.isin(np.arange(maps.size), places).reshape(maps.shape)
+            wide = torch.from_numpy(chosen.repeat(2, 1).repeat(2, 2))
+            for start, end, at in ((asked.batch, base, full), (base, asked.batch, empty)):
+                x = torch.where(wide, end.inputs["images"], start.inputs["images"])
+                after = float(evaluator.values(asked.batch.with_inputs({"images": x})))
+                changes.append(sign * (at - after if start is asked.batch else after - at))
+    ours = checks._deletion(maps, asked, base, "images")
+    assert ours > 0
+    # the wind is the window's in both, so only the images' part of `empty` matters: it cancels
+    assert ours == pytest.approx(np.mean(changes), rel=1e-4)
+
+
+@pytest.mark.accuracy
+def test_completeness_fails_a_sum_that_misses(asked):
     found = integrated_gradients(asked)
     check = checks.completeness(found)
     assert check.passed and check.value < 1e-4
