@@ -82,8 +82,41 @@ def test_place_on_the_disc_matters(config):
 
 
 @pytest.mark.accuracy
-def test_patch_stem_is_a_linear_map_of_each_square():
+def test_patch_stem_sums_the_answers_of_each_pixel():
     stem = Stem(CONFIGS[0], SPEC)
+    values, seen = given()
+    maps = stem(values, seen)
+    answer, _, patch = stem.convolve
+    square = values[1, :, 3, 4:8, 8:12]
+    answers = torch.zeros(8, 2, 2)
+    for row in range(2):
+        for column in range(2):
+            pixels = square[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+            answers[:, row, column] = (answer.weight * pixels).sum((1, 2, 3)) + answer.bias
+    answers = answers.clamp(min=0)
+    slow = (patch.weight * answers).sum((1, 2, 3)) + patch.bias
+    slow = slow + stem.mask.weight @ seen[1, :, 3].float() + stem.position[:, 1, 2]
+    assert torch.allclose(maps[1, 3, :, 1, 2], slow, atol=1e-5)
+
+
+def test_a_linear_patch_sees_a_mean_and_no_hole():
+    """Two patches of one mean, one with a dark hole: told apart only with pixel channels."""
+    flat = torch.zeros(1, 3, 1, 16, 16)
+    hole = flat.clone()
+    hole[..., :4, :2], hole[..., :4, 2:4] = -2.0, 2.0  # two squares of 2 pixels each way
+    seen = torch.ones(1, 3, 1, dtype=torch.bool)
+    for pixels in (0, 4):
+        stem = Stem(ConvLSTMConfig(**TINY, pixel_channels=pixels, position=False), SPEC)
+        patch = stem.convolve if pixels == 0 else stem.convolve[2]
+        with torch.no_grad():
+            patch.weight.copy_(patch.weight.mean((2, 3), keepdim=True).expand_as(patch.weight))
+        apart = (stem(flat, seen) - stem(hole, seen)).abs().max() > 1e-3
+        assert apart == (pixels > 0)
+
+
+@pytest.mark.accuracy
+def test_linear_patch_stem_is_a_linear_map_of_each_square():
+    stem = Stem(ConvLSTMConfig(**TINY, pixel_channels=0), SPEC)
     values, seen = given()
     maps = stem(values, seen)
     for row in range(4):
@@ -96,7 +129,7 @@ def test_patch_stem_is_a_linear_map_of_each_square():
 
 @pytest.mark.accuracy
 def test_adding_the_mask_equals_giving_it_as_planes():
-    stem = Stem(CONFIGS[3], SPEC)
+    stem = Stem(ConvLSTMConfig(**TINY, patch=8, position=False, pixel_channels=0), SPEC)
     values, seen = given()
     planes = seen.float()[..., None, None].expand_as(values)
     wide = nn.Conv2d(6, 4, 8, stride=8)
@@ -153,6 +186,7 @@ def test_fewer_frames_are_the_newest():
         (lambda: ConvLSTMConfig(memory=-1), "number of frames is not negative"),
         (lambda: ConvLSTMConfig(stem="strided", patch=3), "shrinks by a power of two"),
         (lambda: Conv3dConfig(patch=0), "a patch is at least 1 pixel"),
+        (lambda: ConvLSTMConfig(pixel_channels=-1), "a number of channels is not negative"),
         (lambda: Stem(ConvLSTMConfig(patch=5), SPEC), "patch divides the image's side"),
     ],
 )

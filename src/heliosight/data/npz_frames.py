@@ -47,6 +47,11 @@ def read_npz(
     return judged_table(name, stamps, cadence, tuple(channels), frames, flags)
 
 
+def frame_count(path: Path | str, channel: str) -> int:
+    """How many frames a stack has; errors as `read_npz`."""
+    return len(_stacks(require_file(Path(path)), (channel,))[channel])
+
+
 def _stacks(path: Path, channels: Sequence[str]) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as handle:

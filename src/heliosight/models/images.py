@@ -27,6 +27,8 @@ class ConvLSTMConfig:
     ----------
     stem : `patch` cuts each frame into squares of `patch` pixels, `strided` halves it by
         convolutions until it is `patch` times smaller, `none` keeps full resolution.
+    pixel_channels : nonlinear answers of 2-pixel squares before the patch sums them; 0 makes the
+        patch a linear map, which sees a mean brightness and hardly a coronal hole.
     position : add a learned code for each place of the map after the stem.
     forget_bias : `chrono` spreads the cells' memory up to `memory` frames (0: all frames).
     grid : a frame's token keeps this many rows and columns of the map (at most; the greatest
@@ -42,6 +44,7 @@ class ConvLSTMConfig:
     stem: StemKind = "patch"
     patch: int = 4
     stem_channels: int = 16
+    pixel_channels: int = 8
     position: bool = True
     forget_bias: ForgetBias = "chrono"
     memory: int = 0
@@ -57,6 +60,7 @@ class ConvLSTMConfig:
         fraction(self, "dropout")
         divides(self, "heads", "features")
         _check_patch(self.stem, self.patch, self.type)
+        _check_pixels(self.pixel_channels, self.type)
         if self.memory < 0:
             raise ConfigError(
                 "a number of frames is not negative", str(self.memory), where="convlstm.memory"
@@ -76,6 +80,7 @@ class Conv3dConfig:
     stem: StemKind = "patch"
     patch: int = 4
     stem_channels: int = 16
+    pixel_channels: int = 8
     position: bool = True
     grid: int = 4
     pooling: PoolingKind = "attention"
@@ -88,9 +93,17 @@ class Conv3dConfig:
         fraction(self, "dropout")
         divides(self, "heads", "features")
         _check_patch(self.stem, self.patch, self.type)
+        _check_pixels(self.pixel_channels, self.type)
 
 
 ImageConfig = ConvLSTMConfig | Conv3dConfig
+
+
+def _check_pixels(pixels: int, kind: str) -> None:
+    if pixels < 0:
+        raise ConfigError(
+            "a number of channels is not negative", str(pixels), where=f"{kind}.pixel_channels"
+        )
 
 
 def _check_patch(stem: StemKind, patch: int, kind: str) -> None:
@@ -136,7 +149,10 @@ class Stem(nn.Module):
         frames, mask = x.transpose(1, 2), observed.transpose(1, 2).to(x.dtype)
         if self.convolve is None:
             return torch.cat([frames, mask[..., None, None].expand_as(frames)], 2)
-        maps = self.convolve(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        flat = frames.flatten(0, 1)
+        if isinstance(self.convolve, nn.Sequential):
+            flat = flat.contiguous(memory_format=torch.channels_last)
+        maps = self.convolve(flat).contiguous().unflatten(0, frames.shape[:2])
         maps = maps + self.mask(mask)[..., None, None]
         return maps if self.position is None else maps + self.position
 
@@ -144,12 +160,29 @@ class Stem(nn.Module):
 def _stem_convolutions(config: ImageConfig, channels: int) -> nn.Module:
     width, patch = config.stem_channels, config.patch
     if config.stem == "patch":
-        return nn.Conv2d(channels, width, patch, stride=patch)
+        return _patches(channels, config.pixel_channels, width, patch)
     steps = round(math.log2(patch))
     layers: list[nn.Module] = []
     for k in range(steps):
         layers += [nn.Conv2d(width if k else channels, width, 3, stride=2, padding=1), nn.GELU()]
     return nn.Sequential(*layers[:-1])
+
+
+def _patches(channels: int, pixels: int, width: int, patch: int) -> nn.Module:
+    """A coronal hole is a threshold on brightness; the mean of a patch has lost it.
+
+    So squares of 2 pixels (1 where the patch is odd) answer nonlinearly first, and the patch sums
+    the answers.
+    """
+    if not pixels:
+        return nn.Conv2d(channels, width, patch, stride=patch)
+    fine = math.gcd(2, patch)
+    answer = nn.Conv2d(channels, pixels, fine, stride=fine)
+    nn.init.kaiming_normal_(answer.weight, nonlinearity="relu")
+    nn.init.uniform_(answer.bias, -1.0, 1.0)  # thresholds over the range of normalised grey levels
+    rest = patch // fine
+    stem = nn.Sequential(answer, nn.ReLU(), nn.Conv2d(pixels, width, rest, stride=rest))
+    return stem.to(memory_format=torch.channels_last)  # measured: half the time on a CPU
 
 
 @final

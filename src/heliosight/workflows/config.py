@@ -106,17 +106,25 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class ExamineConfig:
-    """Which fold is diagnosed (counted from the last with -1), and how thoroughly."""
+    """Which fold is diagnosed (counted from the last with -1), and how thoroughly.
+
+    frames : npz of real frames to look at instead of the store's images; exact checks only.
+    """
 
     fold: int = -1
+    frames: str = ""
     checks: DiagnosisConfig = field(default_factory=DiagnosisConfig)
 
 
 @dataclass(frozen=True)
 class ExplainStage:
-    """Which window is explained; empty means the strongest forecast storm of the test block."""
+    """Which window is explained; empty means the strongest forecast storm of the test block.
+
+    frames : npz of real frames to look at instead of the store's images.
+    """
 
     issue_time: str = ""
+    frames: str = ""
     context: int = 64
     fold: int = -1
     method: ExplainConfig = field(default_factory=ExplainConfig)

@@ -15,6 +15,7 @@ from heliosight.diagnosis import (
 )
 from heliosight.diagnosis.verdict import faults
 from heliosight.subject import wrap
+from heliosight.workflows.frames import with_frames
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import study_of
 from heliosight.workflows.train import forecaster, main_system, system_hash
@@ -29,15 +30,18 @@ def run(run: Run, verb: str = "") -> StageResult:
     model = forecaster(study, system, number)
     parent = system_hash(study, system)
     key = run.key("diagnose", study.key, parent, config)
-    folder = run.folder / "diagnose"
+    folder = run.folder / ("diagnose_frames" if config.frames else "diagnose")
     made = run.made(folder, Diagnosis, key)
     if made is None:
         subject = wrap(model, run.config.spec(system), name=f"{run.config.name}/{system}")
+        windows, times = study.windows(system), study.times(system, study.folds[number].test)
+        if config.frames:
+            windows, times = with_frames(study, system, config.frames, int(times[-1]))
         made = diagnose(
             subject,
-            study.windows(system),
+            windows,
             config.checks,
-            issue_times=study.times(system, study.folds[number].test),
+            issue_times=times,
             provenance=run.provenance(key, {"data": study.store.hash, "train": parent}),
         )
         records.save(folder, made)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from heliosight.core import records
 from heliosight.core.clock import DAY, to_seconds
 from heliosight.core.errors import ConfigError
-from heliosight.core.files import folder_in_making, is_sealed, verify
+from heliosight.core.files import folder_in_making, is_sealed, verify, write_json
 from heliosight.core.records import Explanation
-from heliosight.explain import explain
+from heliosight.explain import ExplanationSet, explain
 from heliosight.subject import wrap
 from heliosight.workflows.evaluate import first_storm
+from heliosight.workflows.frames import NOTE, with_frames
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
 from heliosight.workflows.train import forecaster, main_system, predictions, system_hash
+
+IMPORTANCE = "importance.json"
 
 
 def run(run: Run, verb: str = "") -> StageResult:
@@ -30,22 +35,32 @@ def run(run: Run, verb: str = "") -> StageResult:
     issue = issue_time(study)
     parent = system_hash(study, system)
     key = run.key("explain", study.key, parent, config, issue)
-    folder = run.folder / "explain"
+    folder = run.folder / ("explain_frames" if config.frames else "explain")
     if run.force or not _finished(folder, key):
-        windows = study.windows(system)
+        windows = source = study.windows(system)
+        if config.frames:
+            source, _ = with_frames(study, system, config.frames, issue)
         subject = wrap(model, run.config.spec(system), name=f"{run.config.name}/{system}")
         found = explain(
             subject,
-            windows.batch(np.array([issue])),
+            source.batch(np.array([issue])),
             config.method,
             windows.batch(context_times(study, issue)),
         )
         made = run.provenance(key, {"data": study.store.hash, "train": parent})
         with folder_in_making(folder) as making:
             for order, (record, arrays) in enumerate(found.explanations):
-                records.save(making / _name(order, record), with_provenance(record, made), arrays)
+                notes = (*record.notes, *((NOTE,) if config.frames else ()))
+                records.save(
+                    making / _name(order, record),
+                    replace(record, provenance=made, notes=notes),
+                    arrays,
+                )
+            write_json(making / IMPORTANCE, _importance(found))
     explanations = [record for record, _ in saved(folder)]
-    return StageResult(explanations[0] if explanations else None, _lines(explanations))
+    told = json.loads((folder / IMPORTANCE).read_text())
+    lines = (*_lines(explanations), *_importance_lines(told["profiles"]), *told["notes"])
+    return StageResult(explanations[0] if explanations else None, lines)
 
 
 def issue_time(study: Study) -> int:
@@ -85,9 +100,39 @@ def saved(folder: Path) -> list[tuple[Explanation, dict[str, np.ndarray]]]:
     ]
 
 
-def with_provenance(record: Explanation, made: records.Provenance) -> Explanation:
-    """The record with how it was made."""
-    return replace(record, provenance=made)
+def _importance(found: ExplanationSet) -> dict[str, Any]:
+    """Profiles over the context's windows as plain numbers; NaN (no interval) becomes null."""
+
+    def numbers(values: np.ndarray) -> list[float | None]:
+        return [float(v) if np.isfinite(v) else None for v in values]
+
+    profiles = [
+        {
+            "name": p.name,
+            "labels": list(p.labels),
+            "value": numbers(p.value),
+            "low": numbers(p.low),
+            "high": numbers(p.high),
+            "units": p.units,
+            "how": p.how,
+        }
+        for p in found.importance
+    ]
+    return {"profiles": profiles, "notes": list(found.notes)}
+
+
+def _importance_lines(profiles: list[dict[str, Any]]) -> list[str]:
+    """Modalities and variables with their intervals; steps are for the figures."""
+    lines = []
+    for p in (p for p in profiles if not p["name"].endswith("steps")):
+        parts = [
+            f"{label} {v:.3g}" + ("" if low is None else f" [{low:.3g}, {high:.3g}]")
+            for label, v, low, high in zip(
+                p["labels"], p["value"], p["low"], p["high"], strict=True
+            )
+        ]
+        lines.append(f"importance of {p['name']} [{p['units']}]: {', '.join(parts)}")
+    return lines
 
 
 def _finished(folder: Path, key: str) -> bool:
