@@ -58,8 +58,8 @@ class Style:
 
 
 STYLES = (
-    Style(_PROFILE_193, 46.0, 52.0, 12.0, 8.5, 3.8, _LEFT_193),
-    Style(_PROFILE_211, 56.0, 64.0, 13.0, 11.0, 3.8, _LEFT_211),
+    Style(_PROFILE_193, 52.0, 60.0, 15.0, 11.0, 3.8, _LEFT_193),
+    Style(_PROFILE_211, 64.0, 78.0, 17.0, 15.0, 3.8, _LEFT_211),
 )
 
 

@@ -130,7 +130,7 @@ def _hole(key: str, hour: int, at: float, stream: np.random.Generator) -> Struct
     life = np.clip(stream.lognormal(np.log(125 * 24), 0.65), 15 * 24, LONGEST_HOURS)
     latitude = np.clip(stream.normal(0, 24), -55, 55)
     count = stream.integers(2, 6)
-    widths = stream.uniform(2.8, 4.6, count)  # degrees
+    widths = stream.uniform(2.6, 4.3, count)  # degrees
     along = np.linspace(-0.5, 0.5, count) * (count - 1) * stream.uniform(4.5, 8.0)
     slant = stream.uniform(-0.9, 0.9)
     lobes = np.stack(

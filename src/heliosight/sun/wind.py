@@ -11,7 +11,7 @@ from heliosight.sun.cme import Ejection
 from heliosight.sun.frames_of_reference import gsm_angle, to_gsm
 from heliosight.sun.heliosphere import EARTH_KM, steepening, transport
 
-SLOW, GAIN, HALF_AREA = 344.0, 335.0, 0.055  # km/s, km/s, slice area fraction
+SLOW, GAIN, HALF_AREA = 352.0, 335.0, 0.047  # km/s, km/s, slice area fraction
 SPIN = 2.0 * np.pi / (25.38 * 24 * HOUR)  # sidereal rotation of the Sun [rad/s]
 WIND_VARIABLES = (
     "speed", "density", "temperature", "pressure", "b_total", "b_scalar",
@@ -23,7 +23,7 @@ Wind = dict[str, np.ndarray]
 def source_speed(area: np.ndarray) -> np.ndarray:
     """Wind speed [km/s] of an open-field slice area fraction, any shape, without variability.
 
-    v = 344 + 335 (1 - exp(-A / 0.055)): the linear relation of Nolte et al. (1976, Solar Physics
+    v = 352 + 335 (1 - exp(-A / 0.047)): the linear relation of Nolte et al. (1976, Solar Physics
     46, 303) for small A, saturating where the fastest streams are observed.
     """
     return SLOW + GAIN * (1.0 - np.exp(-area / HALF_AREA))
@@ -45,7 +45,7 @@ def ambient(
     Speed and polarity are transported (`heliosphere.transport`). Density falls with speed,
     n = 4.0 (420 / v)^1.6 cm-3, times 1 + steepening / 62 km/s; temperature is that of Lopez
     (1987, JGR 92, 11189): sqrt(T / kK) = 0.031 v - 5.1 below 500 km/s, T = (0.51 v - 142) kK
-    above; field 3.55 nT in slow wind to 5 nT in fast, times
+    above; field 3.75 nT in slow wind to 5.25 nT in fast, times
     1 + steepening / 85 km/s. The field lies on Parker's spiral,
     tan(psi) = Omega r / v (Parker 1958), with Alfvenic fluctuations.
     """
@@ -56,7 +56,7 @@ def ambient(
     density = 4.0 * (420.0 / speed) ** 1.6 * (1.0 + rise / 62.0)
     below = (0.031 * np.minimum(speed, 500.0) - 5.1).clip(1.0) ** 2
     heat = np.where(speed < 500.0, below, 0.51 * speed - 142.0)
-    base = 3.55 * (1.0 + 0.40 * ((speed - 300.0) / 200.0).clip(0.0, 1.0))
+    base = 3.75 * (1.0 + 0.40 * ((speed - 300.0) / 200.0).clip(0.0, 1.0))
     size = base * (1.0 + rise / 85.0) * np.exp(scale * noise["field"])
     spiral = np.arctan(SPIN * EARTH_KM / speed)
     waves = 0.85 * scale * (1.0 - 0.2 * ((speed - 300.0) / 300.0).clip(0.0, 1.0))

@@ -21,7 +21,7 @@ PROCESSES = {
     "bx_slow": (10.0, 0.40),
     "by_slow": (10.0, 0.40),
     "bz_slow": (10.0, 0.32),
-    "kp": (4.0, 0.55),  # Kp that no wind explains
+    "kp": (4.0, 0.60),  # Kp that no wind explains
     "sector": (180.0, 1.0),  # background polarity
 }
 NAMES = tuple(PROCESSES)
