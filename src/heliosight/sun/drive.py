@@ -11,6 +11,9 @@ from heliosight.sun.config import SunConfig
 from heliosight.sun.rotation import CARRINGTON_DAYS
 
 VARIABLE = "ch_area"
+_HEIGHTS = np.linspace(0.0, 60.0, 601)
+_SHARES = np.radians(_HEIGHTS) + 0.5 * np.sin(2 * np.radians(_HEIGHTS))
+_SHARES = _SHARES / _SHARES[-1]
 
 
 def require_drive(config: SunConfig, drive: SeriesTable | None) -> None:
@@ -65,8 +68,9 @@ def meridian_time(seconds: float, longitude: np.ndarray, rate: np.ndarray) -> np
 
 
 def half_latitude(area: np.ndarray) -> np.ndarray:
-    """Half height [deg] of an equatorial band that covers this share of the slice's disc pixels.
+    """Half height h [deg] of an equatorial band that covers this share of the slice's disc pixels.
 
-    The slice reaches to 60 deg; its pixels are uniform in sin(lat), so sin(h) = A sin(60 deg).
+    A slice of longitude that reaches to 60 deg holds pixels as cos^2(lat), so the share is
+    (h + sin h cos h) / (60 deg + sin 60 deg cos 60 deg), h in radians; read from a table of it.
     """
-    return np.degrees(np.arcsin(np.clip(area, 0.0, 1.0) * np.sin(np.radians(60.0))))
+    return np.interp(area, _SHARES, _HEIGHTS)

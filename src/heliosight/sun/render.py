@@ -10,8 +10,16 @@ from heliosight.core.clock import DAY, HOUR
 from heliosight.core.seeding import numpy_stream
 from heliosight.core.tables import BAD_FRAME, MISSING
 from heliosight.sun.drive import half_latitude, held, meridian_time
-from heliosight.sun.rotation import Disc, disc, hole_rate, pixel_coordinates, tilt, unit_vectors
-from heliosight.sun.source import SLICE_AREA
+from heliosight.sun.rotation import (
+    DISC_SHARE,
+    Disc,
+    disc,
+    hole_rate,
+    pixel_coordinates,
+    tilt,
+    unit_vectors,
+)
+from heliosight.sun.source import EDGE, SLICE_AREA
 from heliosight.sun.surface import (
     NETWORKS,
     Fields,
@@ -145,14 +153,17 @@ def clean_fields(
 def _driven(paint: Painter, latitude: np.ndarray, west: np.ndarray, second: float) -> np.ndarray:
     """Darkness of an equatorial band whose height at each longitude is the drive's then.
 
-    It turns rigidly at the equator's rate, so that a band stays a band.
+    It turns rigidly at the equator's rate, so that a band stays a band. A pixel is dark by the
+    share of it that the band covers (`surface.darkening` inverted), so that days with less than a
+    pixel of hole still differ.
     """
     assert paint.world.drive is not None
     shown = meridian_time(second, west, hole_rate(np.zeros(1)))
     height = half_latitude(held(paint.world.drive, shown))
-    away = np.radians(np.abs(latitude) - height)
-    inside = 1.0 / (1.0 + np.exp(np.clip(away / 0.02, -30, 30)))
-    return np.where(height > 0, inside, 0.0)
+    pixel = np.degrees(2.0 / (paint.disc.size * DISC_SHARE))
+    covered = ((height - np.abs(latitude)) / pixel + 0.5).clip(0.0, 1.0)
+    covered = np.minimum(covered, 2.0 * height / pixel).clip(0.0, 0.999)
+    return EDGE * (covered / (1.0 - covered)) ** 0.25
 
 
 def _static(paint: Painter, second: float) -> np.ndarray:
