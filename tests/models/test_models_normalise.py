@@ -1,5 +1,6 @@
 """Normalisation inside the model, in physical units, with holes at the training mean."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -58,3 +59,17 @@ def test_moments_are_buffers():
 def test_bad_moments_are_refused(moments, message):
     with pytest.raises(SpecError, match=message):
         Normalise("solar_wind", SERIES, moments, False)
+
+
+def test_a_mean_frame_is_taken_off_pixel_by_pixel():
+    frame = np.arange(2 * IMAGES.size**2, dtype=np.float32).reshape(2, IMAGES.size, IMAGES.size)
+    module = Normalise("images", IMAGES, Moments((0.0, 0.0), (2.0, 4.0), frame), False)
+    x = torch.from_numpy(frame)[None, :, None] + torch.tensor([2.0, 4.0])[:, None, None, None]
+    out = module(x, torch.ones(1, 2, 1, dtype=torch.bool))
+    assert torch.allclose(out, torch.ones_like(out))
+
+
+def test_a_mean_frame_of_another_size_is_refused():
+    frame = np.zeros((2, 3, 3), np.float32)
+    with pytest.raises(SpecError, match="a mean frame has the modality's channels and size"):
+        Normalise("images", IMAGES, Moments((0.0, 0.0), (1.0, 1.0), frame), False)

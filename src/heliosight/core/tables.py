@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -125,7 +125,15 @@ Tables = Mapping[str, Table]
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and standard deviation per variable or channel, `(V,)` each, in physical units."""
+    """Mean and standard deviation per variable or channel, `(V,)` each, in physical units.
+
+    Attributes
+    ----------
+    frame : `(C, H, W)` mean frame, images only; `std` is then the spread in time about it. The
+        step from disc to sky is four times what ever changes on the disc, so a deviation over all
+        pixels would make a coronal hole a quarter of its size.
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    frame: np.ndarray | None = field(default=None, compare=False)

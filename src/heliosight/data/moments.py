@@ -7,6 +7,7 @@ rows equals the sum over windows and costs as much as the rows alone.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def moments(windows: Windows, issue_times: np.ndarray) -> dict[str, Moments]:
 
     Returns
     -------
-    By modality, `(V,)` or `(C,)` in physical units, population standard deviation. A variable
+    By modality, `(V,)` or `(C,)` in physical units, population standard deviation; for images the
+    mean frame too, and the deviation about it. A variable
     that is constant gets 1, one that is never observed 0 and 1, so that normalising stays finite.
     """
     issue = np.asarray(issue_times, dtype=np.int64)
@@ -57,27 +59,36 @@ def _series_moments(cut: SeriesCut, uses: np.ndarray) -> Moments:
 
 
 def _image_moments(cut: ImageCut, uses: np.ndarray) -> Moments:
-    """Pixel sums and sums of squares of every used frame, exact in integers."""
+    """Mean frame, and the spread of every used frame about it."""
     used = np.flatnonzero(uses.any(1))
-    total = np.zeros(len(cut.columns))
-    square = np.zeros(len(cut.columns))
+    channels, shape = len(cut.columns), cut.pixels[0].shape
+    total = np.zeros((channels, *shape))
+    square = np.zeros(channels)
     for start in range(0, len(used), _CHUNK):
         rows = used[start : start + _CHUNK]
-        sums, squares = _pixel_sums(np.take(cut.pixels, cut.planes[rows], axis=0))
-        total += (uses[rows] * sums).sum(0)
-        square += (uses[rows] * squares).sum(0)
-    count = np.maximum(uses.sum(0) * cut.pixels[0].size, 1)
-    mean = total / count
-    return _finish(mean, np.maximum(square / count - mean**2, 0.0))
+        frames, weight = np.take(cut.pixels, cut.planes[rows], axis=0), uses[rows]
+        sums, squares = _weighted_sums(frames, weight)
+        total += sums
+        square += squares
+    count = np.maximum(uses.sum(0), 1)
+    frame = total / count[:, None, None]
+    variance = square / (count * frame[0].size) - (frame**2).mean((1, 2))
+    found = _finish(frame.mean((1, 2)), np.maximum(variance, 0.0))
+    return replace(found, frame=frame.astype(np.float32))
 
 
-def _pixel_sums(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and sum of squares of `(R, C, H, W)` uint8 frames, `(R, C)` each, exact."""
-    block = math.gcd(frames[0, 0].size, _BLOCK)
-    x = frames.reshape(-1, block).astype(np.float32)
-    parts = x @ np.ones(block, dtype=np.float32), np.einsum("ij,ij->i", x, x)
-    sums, squares = (p.reshape(*frames.shape[:2], -1).sum(-1, dtype=np.float64) for p in parts)
-    return sums, squares
+def _weighted_sums(frames: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted sum of `(R, C, H, W)` uint8 frames, `(C, H, W)`, and of their squares, `(C,)`.
+
+    float32 is exact: a chunk's sum stays under 2^24.
+    """
+    x = frames.reshape(*frames.shape[:2], -1).astype(np.float32)
+    sums = np.einsum("rc,rcp->cp", weight.astype(np.float32), x, dtype=np.float64)
+    block = math.gcd(x.shape[2], _BLOCK)
+    parts = x.reshape(-1, block)
+    squares = np.einsum("ij,ij->i", parts, parts).reshape(*x.shape[:2], -1)
+    squares = squares.sum(-1, dtype=np.float64)
+    return sums.reshape(frames.shape[1:]), (weight * squares).sum(0)
 
 
 def _finish(mean: np.ndarray, variance: np.ndarray) -> Moments:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ from heliosight.core.tables import Moments
 
 @final
 class Normalise(nn.Module):
-    """(x - mean) / std per variable; an unobserved place becomes 0, the training mean.
+    """(x - mean) / std per variable, for images the mean frame; an unobserved place becomes 0.
 
     Parameters
     ----------
@@ -47,8 +48,26 @@ class Normalise(nn.Module):
         self.squash, self.images = squash, spec.kind == "images"
         dtype = torch.get_default_dtype()
         shape = (n, 1, 1) if self.images else (n,)
-        self.register_buffer("mean", torch.tensor(moments.mean, dtype=dtype).view(shape))
+        mean = torch.tensor(moments.mean, dtype=dtype).view(shape)
+        if self.images:
+            mean = mean.expand(n, spec.size, spec.size).clone()
+        if self.images and moments.frame is not None:
+            mean = self._frame(name, spec, moments.frame).to(dtype)
+        self.register_buffer("mean", mean)
         self.register_buffer("scale", torch.tensor(moments.std, dtype=dtype).view(shape))
+
+    @staticmethod
+    def _frame(name: str, spec: ModalitySpec, frame: np.ndarray) -> Tensor:
+        """The mean frame, refused when it is not one of this modality."""
+        shape = (len(spec.variables), spec.size, spec.size)
+        if frame.shape != shape:
+            raise SpecError(
+                "a mean frame has the modality's channels and size",
+                f"{frame.shape} instead of {shape}",
+                "Compute the moments from the same store.",
+                f"moments.{name}",
+            )
+        return torch.as_tensor(frame)
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Images `(B, C, T, H, W)` uint8 or float with `(B, C, T)`; series `(B, S, V)` twice."""
@@ -57,8 +76,8 @@ class Normalise(nn.Module):
             return (torch.asinh(z) if self.squash else z) * observed
         # Frames first: encoders take them one at a time, so this is the order to lie in memory.
         frames, seen = x.transpose(1, 2).contiguous(), observed.transpose(1, 2)[..., None, None]
-        factor, shift = seen / self.scale, seen * self.mean / self.scale
+        factor = seen / self.scale
         if x.is_floating_point():
-            return (frames * factor - shift).transpose(1, 2)
+            return ((frames - self.mean) * factor).transpose(1, 2)
         # Pixels that came as bytes carry no gradient: in place, 4 times faster than with copies.
-        return frames.to(self.mean.dtype).mul_(factor).sub_(shift).transpose(1, 2)
+        return frames.to(self.mean.dtype).sub_(self.mean).mul_(factor).transpose(1, 2)
