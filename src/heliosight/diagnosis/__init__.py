@@ -2,9 +2,12 @@
 
 from heliosight.diagnosis.config import DiagnosisConfig
 from heliosight.diagnosis.diagnose import CHECKS, diagnose
+from heliosight.diagnosis.explainers import Explainer
 from heliosight.diagnosis.verdict import (
     CONVLSTM_CHECKS,
+    EXPLAINER_CHECKS,
     FUSION_CHECKS,
+    TRAINING_CHECKS,
     USAGE_CHECKS,
     lines,
     text,
@@ -14,9 +17,12 @@ from heliosight.diagnosis.verdict import (
 __all__ = [
     "CHECKS",
     "CONVLSTM_CHECKS",
+    "EXPLAINER_CHECKS",
     "FUSION_CHECKS",
+    "TRAINING_CHECKS",
     "USAGE_CHECKS",
     "DiagnosisConfig",
+    "Explainer",
     "diagnose",
     "lines",
     "text",

@@ -37,11 +37,13 @@ class Estimate:
     error: float
     freedom: int
     days: float = 27.0
+    how: str = ""
 
     def interval(self, level: float = 0.95) -> Interval:
         """Two-sided interval."""
         half = self.error * float(stats.t.ppf((1 + level) / 2, self.freedom))
-        how = f"delete-one-block jackknife, t, {self.freedom + 1} blocks of {self.days:g} d"
+        usual = f"delete-one-block jackknife, t, {self.freedom + 1} blocks of {self.days:g} d"
+        how = self.how or usual
         return Interval(self.value, self.value - half, self.value + half, level, how)
 
     def p_above(self, bound: float) -> float:
@@ -66,11 +68,16 @@ def block_rows(issue_time: np.ndarray, days: float) -> np.ndarray:
 
 
 def jackknife(
-    terms: np.ndarray, rows: np.ndarray, statistic: Statistic, days: float = 27.0
+    terms: np.ndarray,
+    rows: np.ndarray,
+    statistic: Statistic,
+    days: float = 27.0,
+    how: str = "",
 ) -> Estimate:
     """Estimate of `statistic(sums)` from per-window terms `(N, k)`.
 
     statistic : maps sums `(..., k)` to values `(...)`; a mean needs a column of ones among them.
+    how : named in the interval where the blocks are not of `days`.
     """
     blocks = int(rows.max()) + 1
     sums = np.zeros((blocks, terms.shape[1]))
@@ -78,7 +85,7 @@ def jackknife(
     total = sums.sum(0)
     left = statistic(total - sums)
     error = np.sqrt((blocks - 1) / blocks * ((left - left.mean()) ** 2).sum())
-    return Estimate(float(statistic(total)), float(error), blocks - 1, days)
+    return Estimate(float(statistic(total)), float(error), blocks - 1, days, how)
 
 
 def effective_size(values: np.ndarray) -> float:

@@ -18,7 +18,8 @@ class DiagnosisConfig:
     Attributes
     ----------
     level : `quick` runs the exact checks and the output checks, `standard` adds use, channels,
-        frames, memory and fusion, `full` draws more shifts and subsets.
+        frames, memory and fusion, `full` adds T16, draws four times the shifts and twice the
+        subset.
     checks : identifiers to run, empty for all of the level.
     windows : at most this many, spread evenly over the issue times given.
     exact_windows : windows of the exact checks.
@@ -33,6 +34,7 @@ class DiagnosisConfig:
         "the data do not hold it" may be said.
     scale : forecasts and observations are compared as log1p(ap) or as ap.
     chunk : windows a forward.
+    explained : windows that an explainer is asked about (T22-T24).
     """
 
     level: Level = "standard"
@@ -50,10 +52,19 @@ class DiagnosisConfig:
     detectable: float = 0.05
     scale: Scale = "log"
     chunk: int = 16
+    explained: int = 24
     seed: int = 0
 
     def __post_init__(self) -> None:
-        counts = ("windows", "exact_windows", "shifts", "subset", "chunk", "min_blocks")
+        counts = (
+            "windows",
+            "exact_windows",
+            "shifts",
+            "subset",
+            "chunk",
+            "min_blocks",
+            "explained",
+        )
         for name in counts:
             if getattr(self, name) < 2:
                 raise ConfigError("a count is at least 2", str(getattr(self, name)), where=name)
@@ -64,3 +75,13 @@ class DiagnosisConfig:
                 )
         if not self.block_days > 0:
             raise ConfigError("a block has a length", f"{self.block_days} d", where="block_days")
+
+    @property
+    def shift_count(self) -> int:
+        """Shifts that are drawn at this level."""
+        return self.shifts * (4 if self.level == "full" else 1)
+
+    @property
+    def subset_count(self) -> int:
+        """Windows of a subset at this level."""
+        return self.subset * (2 if self.level == "full" else 1)

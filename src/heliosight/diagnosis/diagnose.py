@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -18,19 +19,25 @@ from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.config import DiagnosisConfig
 from heliosight.diagnosis.elements import Channels, Frames
 from heliosight.diagnosis.evidence import Evidence, evenly
+from heliosight.diagnosis.explainers import Explainer
+from heliosight.diagnosis.explaining import ExplainerWorks
+from heliosight.diagnosis.faithful import Faithful, NeedsWeights
 from heliosight.diagnosis.fusion import Balance, LooksAtInput
 from heliosight.diagnosis.gradient import AttentionChooses, GradientReaches
 from heliosight.diagnosis.learning import GradientAboveNoise
 from heliosight.diagnosis.memory import StateRemembers
 from heliosight.diagnosis.output import Collapse, PersistenceCopy
 from heliosight.diagnosis.recurrence import CallsGetFrames
+from heliosight.diagnosis.rotation import FollowsSun
 from heliosight.diagnosis.structure import BatchIndependence, Causality, OrderSeen
+from heliosight.diagnosis.training import ClipsFairly, LearnsAtPace, OverfitOnset
 from heliosight.diagnosis.usage import DataHold, LossNeeds, OutputMoves, UseVerdict
 from heliosight.diagnosis.verdict import verdict
 from heliosight.subject import Subject, check_subject, examine
 
 LEVELS = ("quick", "standard", "full")
 CHECKS: tuple[Check, ...] = (
+    ExplainerWorks(),
     BatchIndependence(),
     OrderSeen(),
     CallsGetFrames(),
@@ -47,8 +54,14 @@ CHECKS: tuple[Check, ...] = (
     Balance(),
     LooksAtInput(),
     GradientAboveNoise(),
+    LearnsAtPace(),
+    ClipsFairly(),
+    OverfitOnset(),
     Collapse(),
     PersistenceCopy(),
+    FollowsSun(),
+    NeedsWeights(),
+    Faithful(),
 )
 
 
@@ -59,6 +72,8 @@ def diagnose(
     *,
     issue_times: np.ndarray | None = None,
     provenance: Provenance | None = None,
+    explainers: Mapping[str, Explainer] | None = None,
+    records: Sequence[Mapping[str, Any]] = (),
 ) -> Diagnosis:
     """All findings on one subject, which is left bit-identical.
 
@@ -68,6 +83,10 @@ def diagnose(
         should lie at least a few hours apart and span many solar rotations: with less than eight
         blocks of 27 days every statistical check abstains.
     issue_times : `(N,)` UTC seconds, needed with a source.
+    explainers : by name, what T1 and T22-T24 ask; none makes them not applicable.
+    records : rows of a training log in the order written, what T17-T19 read: `step` rows with
+        `gradient_norms` and `clipped` by group, `epoch` rows with `loss`, `validation_loss`,
+        `stage` and `features` by branch; none makes them not applicable.
 
     Raises
     ------
@@ -79,7 +98,7 @@ def diagnose(
     batch = _windows(windows, issue_times, config)
     with examine(subject):
         problems = check_subject(subject, batch.select(slice(0, 4)))
-        evidence = Evidence(subject, batch, config)
+        evidence = Evidence(subject, batch, config, explainers, records)
         findings = [_problem(text) for text in problems]
         with bar("diagnose", len(selected)) as running:
             for check in selected:

@@ -218,7 +218,7 @@ def profile(evidence: Evidence, m: str) -> Profile:
 
 
 def _profile(evidence: Evidence, m: str) -> Profile:
-    batch, rows = evidence.batch, evidence.spread(2 * evidence.config.subset)
+    batch, rows = evidence.batch, evidence.spread(2 * evidence.config.subset_count)
     count = batch.inputs[m].shape[2 if batch.inputs[m].ndim == 5 else 1]
     if count < 2:
         raise NotApplicable("a profile over time needs several steps", f"one in {m}")

@@ -22,6 +22,7 @@ from heliosight.core.errors import NotApplicable, SubjectError
 from heliosight.core.progress import bar
 from heliosight.diagnosis.blocks import block_rows
 from heliosight.diagnosis.config import DiagnosisConfig
+from heliosight.diagnosis.explainers import Explainer
 from heliosight.diagnosis.shifts import shifts
 from heliosight.subject import Subject, capture_calls, flat_tensors, replaced
 
@@ -37,7 +38,14 @@ class Evidence:
     SubjectError : the windows are not in order of issue time.
     """
 
-    def __init__(self, subject: Subject, batch: Batch, config: DiagnosisConfig) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        batch: Batch,
+        config: DiagnosisConfig,
+        explainers: Mapping[str, Explainer] | None = None,
+        records: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         times = batch.issue_time.cpu().numpy()
         if np.any(np.diff(times) <= 0):
             raise SubjectError(
@@ -46,6 +54,7 @@ class Evidence:
                 "Sort the issue times and drop duplicates.",
             )
         self.subject, self.batch, self.config, self.times = subject, batch, config, times
+        self.explainers, self.records = dict(explainers or {}), list(records)
         self._features: dict[str, Any] = {}
         self.memo: dict[str, Any] = {}
 
@@ -111,7 +120,7 @@ class Evidence:
                 parts.append(y)
                 features.append(kept)
                 running.advance()
-        self._features = _joined(features)
+        self._features = _joined(features, count, size)
         found = np.concatenate(parts)
         if not np.isfinite(found).all():
             bad = int((~np.isfinite(found).all(1)).sum())
@@ -195,7 +204,7 @@ class Evidence:
     @cached_property
     def shifts(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Circular time shifts and which rows may be used under each."""
-        full, fewer = self.config.shifts, 3
+        full, fewer = self.config.shift_count, 3
         return shifts(self.times, full if self.crossable else fewer, self.config.seed)
 
     @cached_property
@@ -238,32 +247,43 @@ def evenly(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
-def _joined(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _joined(pieces: Sequence[dict[str, Any]], count: int, size: int) -> dict[str, Any]:
     """Features of all chunks one after the other; nothing when they would not fit in memory."""
     tensors = [t for piece in pieces for t in flat_tensors(piece)]
-    size = sum(t.numel() * t.element_size() for t in tensors)
+    stored = sum(t.numel() * t.element_size() for t in tensors)
     names = set.intersection(*(set(piece) for piece in pieces))
-    if size > CACHE_BYTES:
+    if stored > CACHE_BYTES:
         return {}
-    return {m: _cat([piece[m] for piece in pieces]) for m in sorted(names)}
+    sizes = tuple(min(size, count - start) for start in range(0, count, size))
+    return {m: _cat([piece[m] for piece in pieces], sizes) for m in sorted(names)}
 
 
-def _cat(values: Sequence[Any]) -> Any:
+def _cat(values: Sequence[Any], sizes: tuple[int, ...]) -> Any:
     first = values[0]
     if isinstance(first, Tensor):
-        return torch.cat([v.detach() for v in values]) if first.ndim else first
+        axis = _window_axis([tuple(v.shape) for v in values], sizes)
+        return first if axis is None else torch.cat([v.detach() for v in values], axis)
     if dataclasses.is_dataclass(first) and not isinstance(first, type):
-        return dataclasses.replace(first, **_cat([vars(v) for v in values]))
+        return dataclasses.replace(first, **_cat([vars(v) for v in values], sizes))
     if isinstance(first, Mapping):
-        return {key: _cat([v[key] for v in values]) for key in first}
+        return {key: _cat([v[key] for v in values], sizes) for key in first}
     if isinstance(first, (tuple, list)):
-        return type(first)(_cat(items) for items in zip(*values, strict=True))
+        return type(first)(_cat(items, sizes) for items in zip(*values, strict=True))
     return first
+
+
+def _window_axis(shapes: Sequence[tuple[int, ...]], sizes: tuple[int, ...]) -> int | None:
+    """The first axis that counts windows: the last state of torch's own GRU has it second."""
+    for axis in range(len(shapes[0])):
+        if all(shape[axis] == n for shape, n in zip(shapes, sizes, strict=True)):
+            return axis
+    return None
 
 
 def _picked(value: Any, place: Tensor, count: int) -> Any:
     if isinstance(value, Tensor):
-        return value[place] if value.ndim and len(value) == count else value
+        axis = _window_axis([tuple(value.shape)], (count,))
+        return value if axis is None else value.index_select(axis, place.to(value.device))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.replace(value, **_picked(vars(value), place, count))
     if isinstance(value, Mapping):

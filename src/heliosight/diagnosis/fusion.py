@@ -154,7 +154,7 @@ def _cell_paths(evidence: Evidence) -> list[str]:
 
 
 def _static_effect(evidence: Evidence, parts: list[nn.Module]) -> Estimate:
-    rows = evidence.spread(2 * evidence.config.subset)
+    rows = evidence.spread(2 * evidence.config.subset_count)
     batch = evidence.batch.select(torch.as_tensor(rows))
     with torch.no_grad(), ExitStack() as stack:
         for part in parts:

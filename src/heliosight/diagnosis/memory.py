@@ -101,7 +101,7 @@ def reset_effect(evidence: Evidence, role: str, call: int) -> Estimate:
     ------
     NotApplicable : the cell is given no state, or the forecast is constant.
     """
-    rows = evidence.spread(2 * evidence.config.subset)
+    rows = evidence.spread(2 * evidence.config.subset_count)
     spread = evidence.variance
     first: list[tuple[Any, ...]] = []
 

@@ -12,6 +12,7 @@ from heliosight.core.records import Finding, Outcome
 from heliosight.diagnosis import probes
 from heliosight.diagnosis.blocks import Estimate, discoveries, require_sample
 from heliosight.diagnosis.check import Check
+from heliosight.diagnosis.crossing import split
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.sums import Columns, moments, total, variance
 
@@ -236,7 +237,27 @@ class OutputMoves(Check):
             statistic = "share of forecast variance (total Sobol index)"
             value = use.share.interval()
             findings.append(self.finding(m, outcome, statistic, value, reason, cause))
-        return findings
+        return [*findings, *self._together(evidence)]
+
+    def _together(self, evidence: Evidence) -> list[Finding]:
+        """How much two modalities do together beyond their sum, where a crossing can be had."""
+        try:
+            alone_a, alone_b, both = split(evidence)
+        except NotApplicable:
+            return []
+        a, b = evidence.modalities
+        config = evidence.config
+        reason = f"{a} alone {alone_a.value:.3g}, {b} alone {alone_b.value:.3g} of the variance; "
+        present = both.p_above(config.smallest_use) < config.level_of_test
+        absent = both.p_below(config.smallest_use) < config.level_of_test
+        reason += (
+            "together they do more than their sum"
+            if present
+            else ("their effects add up" if absent else "whether they interact is not resolved")
+        )
+        outcome: Outcome = "healthy" if present or absent else "inconclusive"
+        statistic = "share of forecast variance by interaction"
+        return [self.finding(f"{a} x {b}", outcome, statistic, both.interval(), reason)]
 
 
 @final

@@ -10,6 +10,8 @@ from heliosight.core.records import Diagnosis, Finding, Interval, Outcome
 CONVLSTM_CHECKS = ("T4", "T5", "T12", "T13")
 FUSION_CHECKS = ("T6", "T14", "T15", "T16", "USE")
 USAGE_CHECKS = ("T2", "T3", "T7", "T8", "T9", "T10", "USE", "T11", "T20", "T21")
+TRAINING_CHECKS = ("T17", "T18", "T19")
+EXPLAINER_CHECKS = ("T1", "T22", "T23", "T24")
 
 WORDS: dict[Outcome, str] = {
     "fault": "problem",
@@ -27,7 +29,8 @@ CAUSES = (
     "no_frame", "reversed_frames", "wrong_frame", "state_not_carried", "state_detached",
     "steps_not_connected", "steps_detached", "dead_channel", "single_token", "dead_weights",
     "collapse", "clip_domination", "starved_branch", "lazy_or_blocked", "misused",
-    "harmful_reliance", "spurious_reliance",
+    "harmful_reliance", "spurious_reliance", "not_learning", "slow_branch", "memorisation",
+    "explainer", "ignores_weights", "static_map", "unfaithful_map",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The model under examination: wrapped, captured per call, left exactly as found."""
 
 from heliosight.subject.adapter import adapter
+from heliosight.subject.building import build_from_path
 from heliosight.subject.capture import (
     Calls,
     capture_calls,
@@ -18,6 +19,7 @@ __all__ = [
     "Calls",
     "Subject",
     "adapter",
+    "build_from_path",
     "capture_calls",
     "change_inputs",
     "change_outputs",
