@@ -126,12 +126,12 @@ def test_a_replaced_part_does_not_run_and_comes_back():
     with capture_calls(subject, "encoder.images") as calls:
         subject.forecast(batch)
     other = calls.outputs[0] + 1
-    with capture_calls(subject, "cell.images.0") as cells:
-        with replaced(subject, "encoder.images", other):
-            assert not torch.equal(subject.forecast(batch), plain)
-            with replaced(subject, "encoder.images", calls.outputs[0]):
-                assert torch.equal(subject.forecast(batch), plain)
-            assert not torch.equal(subject.forecast(batch), plain)
+    run = capture_calls(subject, "cell.images.0")
+    with run as cells, replaced(subject, "encoder.images", other):
+        assert not torch.equal(subject.forecast(batch), plain)
+        with replaced(subject, "encoder.images", calls.outputs[0]):
+            assert torch.equal(subject.forecast(batch), plain)
+        assert not torch.equal(subject.forecast(batch), plain)
     assert len(cells) == 0
     assert torch.equal(subject.forecast(batch), plain)
     assert "forward" not in vars(subject.module.eye)
