@@ -12,7 +12,7 @@ from diagnosis_explainers import (
     wrong_channel,
     wrong_sign,
 )
-from diagnosis_worlds import SPEC, net, outcome, windows
+from diagnosis_worlds import SPEC, line, net, outcome, windows
 from torch import nn
 
 from heliosight.core.errors import NotApplicable, SubjectError
@@ -74,6 +74,18 @@ def test_an_explainer_that_cannot_be_applied_says_so():
         raise NotApplicable("a map needs a cell", "none")
 
     assert trial_of(refuses).outcome == "not_applicable"
+
+
+def test_one_failing_explainer_does_not_stop_the_others():
+    def breaks(subject, batch):
+        raise ZeroDivisionError("on purpose")
+
+    both = {"broken": breaks, "right": gradient}
+    found = diagnose(line(), windows(), DiagnosisConfig(checks=("T1", "T24")), explainers=both)
+    for check in ("T1", "T24"):
+        assert outcome(found, check, "broken").outcome == "inconclusive"
+        assert "ZeroDivisionError: on purpose" in outcome(found, check, "broken").reason
+        assert outcome(found, check, "right").outcome == "healthy"
 
 
 def test_images_are_needed():

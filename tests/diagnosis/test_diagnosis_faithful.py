@@ -10,6 +10,7 @@ from heliosight.core.errors import NotApplicable
 from heliosight.diagnosis import DiagnosisConfig, diagnose
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.faithful import (
+    donors_of,
     entropy,
     excess,
     likeness,
@@ -179,6 +180,13 @@ def test_the_fifth_with_the_largest_values_is_chosen():
         assert picked.sum() == round(0.2 * one.size)
         assert one[picked].min() >= one[~picked].max()
     assert squares(np.ones((2, 3, 16, 16))).shape == (2, 3, 8, 8)
+
+
+def test_donors_are_another_time_of_another_rotation():
+    e = evidence(line())
+    rows = np.arange(0, 200, 7)
+    apart = np.abs(e.times[donors_of(e, rows)] - e.times[rows]) / 86400
+    assert (np.abs(apart - 27.27 * np.round(apart / 27.27)) >= 3).all()
 
 
 def test_moving_everything_equals_another_windows_images():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, final
 
 import numpy as np
@@ -9,8 +10,9 @@ import torch
 
 from heliosight.core.batch import Batch
 from heliosight.core.errors import NotApplicable, SubjectError
-from heliosight.core.records import Finding, Interval
+from heliosight.core.records import Finding, Interval, Outcome
 from heliosight.core.seeding import numpy_stream
+from heliosight.diagnosis.blocks import TooFew
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.explainers import Explainer
@@ -38,14 +40,11 @@ class ExplainerWorks(Check):
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding an explainer."""
-        return [self._one(evidence, name) for name in asked(evidence)]
+        return each(self, evidence, self._one)
 
     def _one(self, evidence: Evidence, name: str) -> Finding:
         statistic = "lowest time correlation with the truth"
-        try:
-            score, problems = trial(evidence, name)
-        except NotApplicable as error:
-            return self.finding(name, "not_applicable", statistic, None, str(error))
+        score, problems = trial(evidence, name)
         value = Interval(score, how=f"{LAMPS} networks")
         if not problems:
             reason = "it finds the planted channel, frames and place, with their sign"
@@ -53,6 +52,23 @@ class ExplainerWorks(Check):
         action = "Capture every call of a recurrent cell and keep one scale for all frames."
         reason = "; ".join(problems)
         return self.finding(name, "fault", statistic, value, reason, "explainer", action)
+
+
+def each(
+    check: Check, evidence: Evidence, ask: Callable[[Evidence, str], Finding]
+) -> list[Finding]:
+    """One finding an explainer; one that fails or cannot be applied does not stop the others."""
+    findings = []
+    for name in asked(evidence):
+        try:
+            findings.append(ask(evidence, name))
+        except NotApplicable as error:
+            outcome: Outcome = "inconclusive" if isinstance(error, TooFew) else "not_applicable"
+            findings.append(check.finding(name, outcome, "", None, str(error)))
+        except Exception as error:  # noqa: BLE001 - a user's explainer may fail in any way
+            reason = f"the check failed: {type(error).__name__}: {error}"
+            findings.append(check.finding(name, "inconclusive", "", None, reason))
+    return findings
 
 
 def asked(evidence: Evidence) -> dict[str, Explainer]:

@@ -16,7 +16,7 @@ from heliosight.core.seeding import numpy_stream, torch_stream
 from heliosight.diagnosis.blocks import Estimate, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
-from heliosight.diagnosis.explaining import asked, cleared, image_modality, maps_of, phase_random
+from heliosight.diagnosis.explaining import cleared, each, image_modality, maps_of, phase_random
 from heliosight.diagnosis.rotation import RADIUS_SHARE, blocks_of, explained
 from heliosight.subject import Subject
 
@@ -41,7 +41,7 @@ class NeedsWeights(Check):
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding an explainer."""
-        return [self._one(evidence, name) for name in asked(evidence)]
+        return each(self, evidence, self._one)
 
     def _one(self, evidence: Evidence, name: str) -> Finding:
         statistic = "rank correlation with maps of shuffled weights"
@@ -154,7 +154,7 @@ class Faithful(Check):
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding an explainer."""
-        return [self._one(evidence, name) for name in asked(evidence)]
+        return each(self, evidence, self._one)
 
     def _one(self, evidence: Evidence, name: str) -> Finding:
         statistic = "share of the images' effect beyond that of random maps"
@@ -187,7 +187,7 @@ def excess(evidence: Evidence, name: str) -> tuple[Estimate, Estimate, str]:
     NotApplicable : that effect is below the smallest use.
     """
     maps, rows = explained(evidence, name)
-    m, donors = image_modality(evidence), evidence.shifts[0][0][rows]
+    m, donors = image_modality(evidence), donors_of(evidence, rows)
     flat = squares(np.abs(maps).sum(1) if maps.ndim == 5 else np.abs(maps))
     whole = moved(evidence, m, rows, donors, np.ones(flat.shape, bool))
     if whole.mean() / 2 < evidence.config.smallest_use * evidence.variance:
@@ -203,6 +203,13 @@ def excess(evidence: Evidence, name: str) -> tuple[Estimate, Estimate, str]:
     chance = np.stack([mine - np.mean(null, 0), whole], 1)
     prior = np.stack([mine - fixed[best], whole], 1)
     return _mean(evidence, chance, rows), _mean(evidence, prior, rows), best
+
+
+def donors_of(evidence: Evidence, rows: np.ndarray) -> np.ndarray:
+    """`(n,)` for each window another one, away from it and from multiples of the rotation."""
+    index = np.stack([index[rows] for index, _ in evidence.shifts])
+    usable = np.stack([usable[rows] for _, usable in evidence.shifts])
+    return np.asarray(index[usable.argmax(0), np.arange(len(rows))])
 
 
 def squares(maps: np.ndarray) -> np.ndarray:

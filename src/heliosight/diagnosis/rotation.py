@@ -13,7 +13,7 @@ from heliosight.core.records import Finding
 from heliosight.diagnosis.blocks import Estimate, TooFew, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
-from heliosight.diagnosis.explaining import asked, cleared, image_modality, maps_of
+from heliosight.diagnosis.explaining import cleared, each, image_modality, maps_of
 from heliosight.diagnosis.usage import needed, uses
 
 RADIUS_SHARE = 0.39  # disc radius over the frame's width
@@ -41,7 +41,7 @@ class FollowsSun(Check):
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding an explainer."""
-        return [self._one(evidence, name) for name in asked(evidence)]
+        return each(self, evidence, self._one)
 
     def _one(self, evidence: Evidence, name: str) -> Finding:
         refused = cleared(evidence, name)
