@@ -26,11 +26,17 @@ from heliosight.subject import examine, wrap
 T1 = DiagnosisConfig(checks=("T1",))
 
 
+def against_the_others(subject, batch):
+    """Gradient times the difference to each other window, averaged: needs windows that differ."""
+    x = batch.inputs["images"]
+    return gradient(subject, batch) * (x - x[1:].mean(0))
+
+
 def trial_of(explainer):
     return outcome(diagnose(net(), windows(n=12), T1, explainers={"e": explainer}), "T1", "e")
 
 
-@pytest.mark.parametrize("explainer", [gradient, gradient_x_input, grad_cam])
+@pytest.mark.parametrize("explainer", [gradient, gradient_x_input, grad_cam, against_the_others])
 def test_a_right_explainer_passes(explainer):
     found = trial_of(explainer)
     assert found.outcome == "healthy", found.reason

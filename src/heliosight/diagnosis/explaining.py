@@ -135,7 +135,7 @@ def trial(evidence: Evidence, name: str) -> tuple[float, list[str]]:
             lit = lamp(seed)
             with examine(lit.subject):
                 maps = maps_of(evidence.explainers[name], lit.subject, lit.batch, "images")
-            score, found = judge(maps, lit, seed)
+            score, found = judge(maps[:1], lit, seed)
             scores.append(score)
             problems += [f"network {seed}: {problem}" for problem in found]
         evidence.memo[key] = min(scores), problems
@@ -144,7 +144,7 @@ def trial(evidence: Evidence, name: str) -> tuple[float, list[str]]:
 
 
 def judge(maps: np.ndarray, lit: Lamp, seed: int) -> tuple[float, list[str]]:
-    """Time correlation of maps `(B, [C,] T, H, W)` with a lamp's truth, and what is wrong."""
+    """Time correlation of the first window's maps `(1, [C,] T, H, W)`, and what is wrong."""
     flat = maps.sum(1) if maps.ndim == 5 else maps
     blob = np.broadcast_to(lit.blob, flat.shape)
     profile = (flat * blob).sum((0, 2, 3))

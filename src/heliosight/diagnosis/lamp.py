@@ -71,7 +71,9 @@ class LampNetwork(nn.Module):
 @final
 @dataclass(frozen=True)
 class Lamp:
-    """The subject, its windows, and the truth.
+    """The subject, its windows, and the truth about the first of them.
+
+    The others are dark: an explainer that compares windows has something to compare with.
 
     Attributes
     ----------
@@ -100,7 +102,7 @@ def lamp(seed: int) -> Lamp:
         blob[t, 4:7, 5 + t : 8 + t] = True
     images = 20 * torch.rand(WINDOWS, len(CHANNELS), FRAMES, SIZE, SIZE, generator=draw)
     level = THRESHOLD + 60 + 60 * torch.rand(FRAMES, generator=draw)
-    images[:, channel] = torch.where(blob, level[:, None, None], images[:, channel])
+    images[0, channel] = torch.where(blob, level[:, None, None], images[0, channel])
     drive = torch.where(blob, (level - THRESHOLD)[:, None, None], 0.0)
     subject = wrap(network, SPEC, parts=parts, name="lamp")
     truth = _profiles(weights, drive)
