@@ -9,8 +9,9 @@ from heliosight.core.errors import DataError
 from heliosight.core.seeding import numpy_stream
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.tables import BAD_FRAME, MISSING
-from heliosight.data.event_list import read_event_list
+from heliosight.data.event_list import listed_without_window, read_event_list
 from heliosight.data.events import OMNI_NAMES, read_events
+from heliosight.data.omni2 import FILLS
 from heliosight.data.windows import Windows
 
 ISSUE = to_seconds("2015-03-10T12:00Z")
@@ -120,6 +121,35 @@ def test_fills_nans_and_black_frames_are_flags(tmp_path):
     assert images.flags[5, 1] & BAD_FRAME
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", ">f4", "f8", "f4 as f8"])
+def test_every_fill_in_every_type_becomes_a_hole(tmp_path, dtype):
+    names = [name for name in FILLS if FILLS[name]]
+    columns = {}
+    for name in names:
+        values = np.full(80, 0.5, dtype=dtype[:3].strip())
+        with np.errstate(over="ignore"):
+            values[: len(FILLS[name])] = FILLS[name]
+        columns[f"omni__{name}"] = values.astype("f8") if " " in dtype else values
+    path = write_event(tmp_path, ISSUE, drop=("omni",), **columns)
+    tables = read_events([path]).tables
+    for name in names:
+        table = tables["geomagnetic" if name in ("kp", "ap") else "solar_wind"]
+        i = table.variables.index(name)
+        holes = np.arange(80) < len(FILLS[name])
+        assert (np.isnan(table.values[:, i]) == holes).all(), name
+        assert ((table.flags[:, i] & MISSING > 0) == holes).all(), name
+
+
+def test_whole_numbers_have_their_fills_too(tmp_path):
+    values = np.full(80, 12, np.int16)
+    values[4] = 999
+    path = write_event(tmp_path, ISSUE, drop=("omni",), omni__ap=values, omni__dst=values)
+    tables = read_events([path]).tables
+    assert np.flatnonzero(np.isnan(tables["geomagnetic"].values[:, 0])).tolist() == [4]
+    # 999 is no fill of Dst, nor is 999 the fill 999.9 of another variable cut to a whole number
+    assert not np.isnan(tables["solar_wind"].values).any()
+
+
 def test_a_hole_is_filled_by_the_file_that_has_the_value(tmp_path):
     series, frames = truth()
     holed = {k: v.copy() for k, v in series.items()}, frames
@@ -159,6 +189,13 @@ def test_seconds_as_attributes_and_groups_alone(tmp_path):
         ({"attrs": {"t_start": to_text(ISSUE + DAY)}}, "before t_target"),
         ({"attrs": {"t_start": to_text(ISSUE - 7 * DAY + 60)}}, "3-hour grid"),
         ({"drop": ("omni", "sdo")}, "a group omni or sdo"),
+        ({"attrs": {"t_start": np.bytes_(b"\xff")}}, "attribute t_start.*xff"),
+        ({"attrs": {"t_end": np.inf}}, "attribute t_end.*inf"),
+        ({"drop": ("omni",), "omni": np.zeros(80)}, "omni is a group of datasets.*Found: dataset"),
+        ({"drop": ("sdo",), "sdo": np.zeros(80)}, "sdo is a group of datasets.*Found: dataset"),
+        ({"omni__speed__x": np.zeros(80)}, "omni/speed.*datasets alone.*'speed' is a group"),
+        ({"omni__speed": h5py.SoftLink("/gone")}, "datasets alone.*'speed' is a broken link"),
+        ({"drop": ("sdo/aia_193",), "sdo__aia_193__x": np.zeros(8)}, "aia_193' is a group"),
         ({"omni__bt_parker": np.zeros(80)}, "omni/bt_parker.*variable is known"),
         ({"omni__speed": np.zeros(40)}, r"omni/speed.*is \(80,\) numbers.*float64 \(40,\).*trunc"),
         ({"omni__speed": np.zeros((80, 2))}, r"omni/speed.*\(80, 2\)"),
@@ -225,6 +262,13 @@ def test_a_list_of_files_with_daily_maxima(tmp_path):
 def test_bad_lists_are_refused(tmp_path, text, match):
     with pytest.raises(DataError, match=match):
         read_event_list(csv(tmp_path, text))
+
+
+def test_listed_times_without_a_window(tmp_path):
+    text = "".join(f"{to_text(ISSUE + d * DAY)},1,test\n" for d in range(3))
+    entries = read_event_list(csv(tmp_path, f"time,class,split\n{text}"))
+    events = read_events([write_event(tmp_path, ISSUE + d * DAY) for d in (1, 5)])
+    assert listed_without_window(events, entries).tolist() == [ISSUE, ISSUE + 2 * DAY]
 
 
 @pytest.mark.real

@@ -1,6 +1,7 @@
 """Frames: area averaging by a slow twin, bad frames, npz, PNG, FITS and what is wrong with them."""
 
 import builtins
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from heliosight.core.seeding import numpy_stream
 from heliosight.core.tables import BAD_FRAME, MISSING
 from heliosight.data.fits_frames import SCALINGS, Scaling, read_fits
 from heliosight.data.frames import Frame, image_table, resize
-from heliosight.data.npz_frames import read_npz
+from heliosight.data.npz_frames import frame_count, read_npz
 from heliosight.data.png_frames import read_png, read_pngs
 from heliosight.data.quality import bad_frames, departure
 
@@ -139,6 +140,41 @@ def test_what_is_no_npz_or_cut_off_is_refused(tmp_path):
     np.save(tmp_path / "one.npy", np.zeros(3))
     with pytest.raises(DataError, match="whole npz"):
         read_npz(tmp_path / "one.npy", np.arange(6) * SIX)
+
+
+@pytest.mark.parametrize("array", [np.uint8(3), np.zeros(4, np.uint8), np.zeros((4, 2, 8, 8))])
+def test_frames_are_counted_in_stacks_alone(tmp_path, array):
+    path = tmp_path / "a.npz"
+    np.savez(path, aia_193=array, aia_211=np.zeros((5, 1, 8, 8)))
+    assert frame_count(path, "aia_211") == 5
+    for read in (lambda: frame_count(path, "aia_193"), lambda: read_npz(path, [0], ["aia_193"])):
+        with pytest.raises(DataError, match=r"a.npz \[aia_193\]: a channel is \(frames, H, W\)"):
+            read()
+
+
+def test_a_member_in_a_folder_of_the_archive_is_no_channel(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"sub/aia_193": np.zeros((1, 8, 8))})
+    with pytest.raises(DataError, match=r"no 'aia_193'.*It has: sub/aia_193"):
+        read_npz(tmp_path / "a.npz", [0], ["aia_193"])
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr("aia_193", b"no array")
+    with pytest.raises(DataError, match="whole npz"):
+        read_npz(tmp_path / "b.npz", [0], ["aia_193"])
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "match"),
+    [(6, 1, "encrypted"), (8, 99, "compression method|compression type")],
+)
+def test_encrypted_and_oddly_compressed_stacks_are_refused(tmp_path, offset, value, match):
+    path = tmp_path / "a.npz"
+    np.savez(path, aia_193=np.zeros((1, 8, 8), np.uint8))
+    data = bytearray(path.read_bytes())
+    directory = data.index(b"PK\x01\x02")
+    data[offset] = data[directory + offset + 2] = value
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=f"whole npz.*({match})"):
+        read_npz(path, [0], ["aia_193"])
 
 
 def png(path, pixels):

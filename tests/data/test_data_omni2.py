@@ -8,6 +8,7 @@ import pytest
 from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
 from heliosight.core.tables import INTERPOLATED, MISSING, OUT_OF_RANGE
+from heliosight.data.card import dataset_card
 from heliosight.data.omni2 import _WORDS, FILLS, kp_from_tenths, read_omni2
 from heliosight.data.three_hourly import three_hourly
 
@@ -143,6 +144,8 @@ def test_several_files_of_different_width_share_the_narrow_words(tmp_path):
         ([plain(0)[:100]], "327, 336 or 343 characters.*100 at line 1"),
         ([plain(0), plain(0)], "times rise strictly.*duplicated time 2015-03-16T00.*line 2"),
         ([plain(5), plain(4)], "backward time .*line 2"),
+        ([plain(0), plain(0, day=366)], "day of year and hour that exist.*2015 366 0 at line 2"),
+        ([plain(0, day=366, year=2100)], "day of year and hour that exist.*2100 366 0"),
         ([plain(0, day=400)], "year, day of year and hour.*2015 400 0 at line 1"),
         (["x" * 327], "word 1 .year. is a number"),
         ([plain(0), plain(1)[:130] + "  4x2." + plain(1)[136:]], "word 25 .speed.*4x2.*line 2"),
@@ -195,6 +198,20 @@ def test_three_hourly_means_by_hand(tmp_path):
     assert table.values[0, column["imf_spacecraft"]] == 51
     assert table.flags[0, column["kp"]] == 0
     assert table.available[0] == table.times[0] + 10800
+
+
+def test_three_hourly_keeps_what_was_out_of_range(tmp_path):
+    speeds = [9000.0, 9999.0, 9000.0, 9000.0, 400.0, 9000.0, 9999.0, 9999.0, 9999.0]
+    lines = [plain(hour, speed=speed) for hour, speed in enumerate(speeds)]
+    table = three_hourly(read_omni2(write(tmp_path / "a.dat", lines), ["speed", "density"]))
+    assert np.isnan(table.values[[0, 2], 0]).all() and table.values[1, 0] == 400.0
+    assert table.flags[:, 0].tolist() == [OUT_OF_RANGE, INTERPOLATED, MISSING]
+    assert not table.flags[:, 1].any()
+    card = dataset_card({"solar_wind": table}, "x")
+    speed = card.tables[0].variables[0]
+    assert (speed.missing, speed.out_of_range, speed.total) == (1, 1, 3)
+    text = "solar_wind: intervals averaged over the hours that are there: speed 1"
+    assert card.caveats == (text,)
 
 
 def test_three_hourly_refuses_what_is_not_hourly(tmp_path):

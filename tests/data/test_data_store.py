@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from heliosight.core.errors import DataError, RecordError
-from heliosight.core.files import MANIFEST
+from heliosight.core.files import MANIFEST, seal
 from heliosight.core.records import DatasetCard, Provenance, load
 from heliosight.core.tables import BAD_FRAME, MISSING, OUT_OF_RANGE, ImageTable
 from heliosight.data import store as store_module
@@ -127,6 +127,46 @@ def test_a_record_that_is_no_store_is_refused(tmp_path):
     del manifest["files"]["tables.json"]
     (tmp_path / "s" / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(RecordError, match=r"store has a tables.json"):
+        load_store(tmp_path / "s")
+
+
+def _without(name):
+    return lambda layout: layout["images"].pop(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda x: x.update({"../images": x.pop("images")}), r"name is a plain word.*'../images'"),
+        (lambda x: x.update({"": x.pop("images")}), "name is a plain word.*''"),
+        (_without("kind"), "describes the tables beside it.*KeyError 'kind'"),
+        (_without("cadence"), "describes the tables beside it.*KeyError 'cadence'"),
+        (_without("latency"), "describes the tables beside it.*KeyError 'latency'"),
+        (_without("variables"), "describes the tables beside it.*KeyError 'variables'"),
+        (lambda x: x.update(images=3), "describes the tables beside it.*TypeError"),
+        (lambda x: x["images"].update(kind="film"), "describes.*FileNotFoundError.*values.npy"),
+        (lambda x: x["images"].update(variables=["aia_193"]), "describes.*DataError.*uint8"),
+    ],
+)
+def test_what_tables_json_says_is_checked(tmp_path, change, match):
+    save_store(tmp_path / "s", tables(), "small")
+    path = tmp_path / "s" / "tables.json"
+    layout = json.loads(path.read_text())
+    change(layout)
+    path.write_text(json.dumps(layout))
+    (tmp_path / "s" / MANIFEST).unlink()
+    seal(tmp_path / "s")
+    with pytest.raises(RecordError, match=match):
+        load_store(tmp_path / "s")
+
+
+@pytest.mark.parametrize("content", ["[]", "no json"])
+def test_a_tables_json_of_another_kind_is_refused(tmp_path, content):
+    save_store(tmp_path / "s", tables(), "small")
+    (tmp_path / "s" / "tables.json").write_text(content)
+    (tmp_path / "s" / MANIFEST).unlink()
+    seal(tmp_path / "s")
+    with pytest.raises(RecordError, match="describes the tables beside it"):
         load_store(tmp_path / "s")
 
 

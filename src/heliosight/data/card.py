@@ -11,6 +11,7 @@ from heliosight.core.clock import HOUR, to_text
 from heliosight.core.records import DatasetCard, Provenance, TableCard, VariableCoverage
 from heliosight.core.tables import (
     BAD_FRAME,
+    INTERPOLATED,
     MISSING,
     OUT_OF_RANGE,
     UNOBSERVED,
@@ -116,8 +117,13 @@ def _image_moments(
 
 
 def _remarks(table: Table) -> list[str]:
-    """One line for every variable that is never observed or has bad frames."""
+    """A line for each variable never observed or with bad frames, one on means over holes."""
     lines = []
+    averaged = ((table.flags & INTERPOLATED) > 0).sum(0).tolist()
+    if any(averaged):
+        counts = zip(table.variables, averaged, strict=True)
+        text = ", ".join(f"{name} {count}" for name, count in counts if count)
+        lines.append(f"{table.name}: intervals averaged over the hours that are there: {text}")
     for i, name in enumerate(table.variables):
         flags = table.flags[:, i]
         if len(flags) and bool(((flags & UNOBSERVED) > 0).all()):

@@ -13,6 +13,7 @@ import numpy as np
 from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
 from heliosight.data.assemble import check_rising, read_text
+from heliosight.data.events import Events
 
 
 @final
@@ -88,6 +89,11 @@ def read_event_list(path: Path | str) -> EventList:
         tuple(row[2] for row in parsed),
         np.array([row[3] for row in parsed], dtype=np.float64),
     )
+
+
+def listed_without_window(events: Events, entries: EventList) -> np.ndarray:
+    """`(M,)` listed issue times that no event file has, ascending UTC seconds."""
+    return np.setdiff1d(entries.times, events.issue_times)
 
 
 _Row = tuple[int, list[bool], str, list[float]]

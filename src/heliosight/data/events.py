@@ -103,8 +103,8 @@ def read_events(paths: Iterable[Path | str]) -> Events:
 
     Raises
     ------
-    DataError : not HDF5 or cut off, no `omni` or `sdo` group, an unknown variable or channel,
-        another shape, a missing or unreadable time attribute, steps that do not fit
+    DataError : not HDF5 or cut off, no `omni` or `sdo` group, a dataset where a group belongs or
+        the reverse, an unknown variable or channel, another shape, a missing or unreadable time attribute, steps that do not fit
         [t_start, t_end), a stamp off the 3-hour grid, two files of one issue time.
     """
     files = [require_file(Path(path)) for path in paths]
@@ -149,20 +149,43 @@ def _read_groups(file: Any, path: Path, gathered: _Gathered) -> int:
         )
     if "omni" not in file and "sdo" not in file:
         raise DataError("an event file has a group omni or sdo", f"{sorted(file)}", where=str(path))
-    for key, values in dict(file.get("omni", {})).items():
+    for key, values in _datasets(file, "omni", path).items():
         name, clean = _variable(key, values, path, (end - start) // STEP)
         gathered.add_series(name, start, clean, path)
-    for key, frames in dict(file.get("sdo", {})).items():
+    for key, frames in _datasets(file, "sdo", path).items():
         gathered.add_images(key, start, _frames(key, frames, path), path)
     return issue
 
 
+def _datasets(file: Any, name: str, path: Path) -> dict[str, Any]:
+    """The datasets of one group by name; empty when the file has no such group."""
+    if name not in file:
+        return {}
+    if not isinstance(file[name], h5py.Group):
+        raise DataError(
+            f"{name} is a group of datasets",
+            type(file[name]).__name__.lower(),
+            "The file is of another layout.",
+            str(path),
+        )
+    members = dict(file[name].items())
+    for key, member in members.items():
+        if not isinstance(member, h5py.Dataset):
+            raise DataError(
+                f"{name} holds datasets alone",
+                f"{key!r} is {'a broken link' if member is None else 'a group'}",
+                "The file is of another layout.",
+                f"{path} [{name}/{key}]",
+            )
+    return members
+
+
 def _moment(file: Any, key: str, path: Path) -> int:
     raw = file.attrs.get(key)
-    text = raw.decode() if isinstance(raw, bytes) else raw
     try:
+        text = raw.decode() if isinstance(raw, bytes) else raw
         return to_seconds(text) if isinstance(text, str) else int(text)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"attribute {key} is an ISO 8601 time or UTC seconds",
             repr(raw),
@@ -186,11 +209,25 @@ def _variable(key: str, dataset: Any, path: Path, steps: int) -> tuple[str, np.n
             "The file is truncated or of another layout.",
             place,
         )
-    values = values.astype(np.float64)
     name = _KNOWN[key]
-    values[np.isin(np.round(values, 6), FILLS.get(name, ()))] = np.nan
+    filled = _is_fill(values, FILLS[name])
+    values = np.where(filled, np.nan, values.astype(np.float64))
     # The published kp_index is OMNI2's word 39: ten times Kp.
     return name, kp_from_tenths(values) if key == "kp_index" else values
+
+
+def _is_fill(values: np.ndarray, fills: tuple[float, ...]) -> np.ndarray:
+    """`(steps,)` bool: a fill as the file's own type rounds it (999.9 is 999.900024 in float32).
+
+    The tolerance takes fills that were float32 before they were written as float64.
+    """
+    found = np.zeros(values.shape, dtype=bool)
+    for fill in fills:
+        found |= np.isclose(values.astype(np.float64), fill, rtol=1e-6, atol=0.0)
+        if values.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                found |= values == values.dtype.type(fill)
+    return found
 
 
 def _frames(key: str, dataset: Any, path: Path) -> np.ndarray:

@@ -32,7 +32,7 @@ def read_npz(
 
     Raises
     ------
-    DataError : not an npz, a missing channel, another shape, as many times as frames not given,
+    DataError : not an npz or an encrypted one, a missing channel, another shape, as many times as frames not given,
         duplicated or backward times, values outside 0..255. A NaN frame is flagged.
     """
     path = require_file(Path(path))
@@ -49,16 +49,20 @@ def read_npz(
 
 def frame_count(path: Path | str, channel: str) -> int:
     """How many frames a stack has; errors as `read_npz`."""
-    return len(_stacks(require_file(Path(path)), (channel,))[channel])
+    path = require_file(Path(path))
+    return len(_flat(_stacks(path, (channel,))[channel], f"{path} [{channel}]"))
 
 
 def _stacks(path: Path, channels: Sequence[str]) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as handle:
             archive = zipfile.ZipFile(handle)
-            found = [Path(name).stem for name in archive.namelist()]
+            found = [name.removesuffix(".npy") for name in archive.namelist()]
             arrays = {c: _member(archive, c) for c in channels if c in found}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error
+    ) as error:  # fmt: skip
+        # RuntimeError: zipfile's word for encryption and for compression it does not know.
         raise DataError(
             "a frame stack is a whole npz without pickled objects",
             str(error),
@@ -81,13 +85,26 @@ def _member(archive: zipfile.ZipFile, channel: str) -> np.ndarray:
         return np.lib.format.read_array(member, allow_pickle=False)
 
 
+def _flat(array: np.ndarray, place: str) -> np.ndarray:
+    """`(N, H, W)` numbers without the axis of one."""
+    flat = array[:, 0] if array.ndim == 4 and array.shape[1] == 1 else array
+    if flat.ndim != 3 or flat.dtype.kind not in "uif":
+        raise DataError(
+            "a channel is (frames, H, W) numbers",
+            f"{array.dtype} {array.shape}",
+            "Save one array of frames a channel.",
+            place,
+        )
+    return flat
+
+
 def _stack(array: np.ndarray, channel: str, count: int, path: Path) -> np.ndarray:
     """`(N, H, W)` of one channel, checked."""
     place = f"{path} [{channel}]"
-    flat = array[:, 0] if array.ndim == 4 and array.shape[1] == 1 else array
-    if flat.ndim != 3 or len(flat) != count or flat.dtype.kind not in "uif":
+    flat = _flat(array, place)
+    if len(flat) != count:
         raise DataError(
-            "a channel is (frames, H, W) numbers, one frame a time",
+            "a channel has one frame a time",
             f"{array.dtype} {array.shape} for {count} times",
             "Give as many times as frames.",
             place,

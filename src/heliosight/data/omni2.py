@@ -186,14 +186,20 @@ def _column(grid: np.ndarray, word: Word, path: Path) -> np.ndarray:
 
 def _times(grid: np.ndarray, path: Path) -> np.ndarray:
     year, day, hour = (_numbers(grid, word, path).astype(np.int64) for word in _WORDS[:3])
-    bad = (year < 1900) | (year > 2200) | (day < 1) | (day > 366) | (hour < 0) | (hour > 23)
+    start, end = _new_year(year), _new_year(year + 1)
+    bad = (year < 1900) | (year > 2200) | (hour < 0) | (hour > 23)
+    bad |= (day < 1) | (day > (end - start) // DAY)
     if bad.any():
         i = int(np.argmax(bad))
         raise DataError(
-            "a line begins with year, day of year and hour",
+            "a line begins with year, day of year and hour that exist",
             f"{year[i]} {day[i]} {hour[i]} at line {i + 1}",
             "Give the unmodified omni2_YYYY.dat.",
             str(path),
         )
-    start = (year - 1970).astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)
     return start + (day - 1) * DAY + hour * HOUR
+
+
+def _new_year(year: np.ndarray) -> np.ndarray:
+    """Each year's first second, UTC seconds; the shape stays."""
+    return (year - 1970).astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)

@@ -73,14 +73,23 @@ def load_store(folder: Path, check_hashes: bool = True) -> Store:
 
     Raises
     ------
-    RecordError : the folder is half-written, altered, or not a store.
+    RecordError : the folder is half-written, altered, or not a store; its tables.json names a
+        table that is no plain word, misses a key, or disagrees with the arrays.
     """
     folder = Path(folder)
     card = load(folder, DatasetCard, hashes=check_hashes)
     if not (folder / LAYOUT).is_file():
         raise RecordError("a store has a tables.json", "none", "Give a store folder.", str(folder))
-    layout = json.loads((folder / LAYOUT).read_text())
-    tables = {key: _read_table(folder / key, key, facts) for key, facts in layout.items()}
+    try:
+        layout = json.loads((folder / LAYOUT).read_text())
+        tables = {key: _read_table(folder, key, facts) for key, facts in layout.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError) as error:
+        raise RecordError(
+            "tables.json describes the tables beside it",
+            f"{type(error).__name__} {error}",
+            "Make the store again.",
+            str(folder),
+        ) from error
     return Store(tables, card, card.store_hash)
 
 
@@ -104,7 +113,12 @@ def _write_table(folder: Path, table: Table) -> dict[str, Any]:
     }
 
 
-def _read_table(folder: Path, name: str, facts: Mapping[str, Any]) -> Table:
+def _read_table(store: Path, name: str, facts: Mapping[str, Any]) -> Table:
+    if not name.isidentifier():
+        raise RecordError(
+            "a table's name is a plain word", repr(name), "Make the store again.", str(store)
+        )
+    folder = store / name
     times = np.load(folder / "times.npy", allow_pickle=False)
     flags = np.load(folder / "flags.npy", allow_pickle=False)
     shared = (facts["cadence"], tuple(facts["variables"]))

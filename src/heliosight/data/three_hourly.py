@@ -8,7 +8,7 @@ import numpy as np
 
 from heliosight.core.clock import HOUR
 from heliosight.core.errors import DataError
-from heliosight.core.tables import INTERPOLATED, UNOBSERVED, SeriesTable
+from heliosight.core.tables import INTERPOLATED, OUT_OF_RANGE, UNOBSERVED, SeriesTable
 from heliosight.core.variables import STEP
 from heliosight.data.assemble import flags_of
 
@@ -22,8 +22,9 @@ CIRCULAR = frozenset({"b_lon_gse"})
 def three_hourly(table: SeriesTable, name: str = "solar_wind") -> SeriesTable:
     """Means over the intervals [t, t + 3 h), t a multiple of 3 h UTC.
 
-    An interval with 1 or 2 observed hours is their mean with the remark INTERPOLATED; with none
-    it is MISSING. Kp, ap and codes are the interval's first observed value; the field's longitude
+    An interval with 1 or 2 observed hours is their mean with the remark INTERPOLATED, whether the
+    other hours are missing or out of range; the dataset card counts these. With none it is NaN:
+    OUT_OF_RANGE when any of its hours was, else MISSING. Kp, ap and codes are the interval's first observed value; the field's longitude
     is averaged as a direction. The latency after the interval's end stays that of the hours.
 
     Raises
@@ -45,9 +46,11 @@ def three_hourly(table: SeriesTable, name: str = "solar_wind") -> SeriesTable:
     cube[row, slot] = np.where(good, table.values, np.nan)
     values = _reduce(cube, table.variables)
     counts = np.isfinite(cube).sum(1)
-    flags = flags_of(values, table.variables) | np.where(
-        (counts == 1) | (counts == 2), INTERPOLATED, 0
-    ).astype(np.uint8)
+    outside = np.zeros(cube.shape, dtype=bool)
+    outside[row, slot] = (table.flags & OUT_OF_RANGE) > 0
+    flags = flags_of(values, table.variables)
+    flags[(counts == 0) & outside.any(1)] = OUT_OF_RANGE
+    flags[(counts == 1) | (counts == 2)] |= INTERPOLATED
     return SeriesTable(
         name, stamps, STEP, table.variables, values.astype(np.float32), flags, table.latency
     )
