@@ -111,6 +111,15 @@ def _override(word: str) -> str:
     return f"++{word}" if plain else word
 
 
+def _other_kind(plain: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    """Drop what the YAML says of a kind of data that `data.type=...` has just replaced."""
+    given = {w.removeprefix("++").split("=")[0] for w in words if w.startswith("++data.")}
+    if "data.type" not in given:
+        return plain
+    kept = {name.split(".")[1] for name in given}
+    return {**plain, "data": {k: v for k, v in plain["data"].items() if k in kept}}
+
+
 def _misuse(stage: str) -> str:
     if stage in STAGES:
         return ""
@@ -133,7 +142,7 @@ def _through_hydra(request: Request) -> int:
     def job(composed: Any) -> None:
         from heliosight.workflows.entry import run
 
-        plain = OmegaConf.to_container(composed, resolve=True)
+        plain = _other_kind(OmegaConf.to_container(composed, resolve=True), request.hydra)
         now = HydraConfig.get()
         sweep = now.job.override_dirname if now.mode == RunMode.MULTIRUN else ""
         codes.append(run(request.stage, request.verb, request.flags, plain, sweep, _typed(request)))
@@ -182,4 +191,3 @@ def _explain(error: Exception) -> str:
             "Give --config-dir for your own."
         )
     return f"a config must compose. Found: {text}"
-

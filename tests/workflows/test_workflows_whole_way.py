@@ -95,3 +95,83 @@ def test_an_altered_record_is_not_used_again(made, tmp_path, capsys):
     path.write_text(path.read_text().replace('"damped"', '"dumped"', 1))
     assert main(words("evaluate", copy)) == 0
     assert records.load(copy / "evaluate", records.Scorecard).reference == "damped"
+
+
+def test_a_report_shows_no_record_of_another_model(made, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(made, copy)
+    assert main([*words("train", copy), "seed=4"]) == 0
+    assert main([*words("report", copy), "seed=4"]) == 0
+    assert (copy / "report.html").stat().st_size < (made / "report.html").stat().st_size / 2
+
+
+def test_the_explained_window_is_one_the_model_never_saw(made, capsys):
+    outside = [*words("explain", made), "explain.issue_time=2011-06-01T00:00:00"]
+    assert main(outside) == 2
+    assert "lies in the fold's test block" in capsys.readouterr().err
+
+
+def test_a_frame_is_named_by_its_own_time(made, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(made, copy)
+    main([*words("explain", copy), "explain.issue_time=2012-08-01T03:00:00"])
+    records_found = [
+        records.load(p.parent, records.Explanation) for p in copy.glob("explain/*/record.json")
+    ]
+    newest = {r.frame_times[-1] for r in records_found if r.frame_times}
+    assert newest == {"2012-08-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "told"),
+    [
+        ("diagnose", "diagnose.fold=3", "a fold is one of the split's"),
+        ("explain", "explain.fold=-2", "a fold is one of the split's"),
+        ("data", "threads=0", "a run uses at least one thread"),
+        ("explain", "explain.issue_time=foo", "a time is ISO 8601"),
+        ("explain", "explain.issue_time=2012-08-01T01:00:00", "lies on the 3-hour grid"),
+        ("data", "data.type=events", "a folder of event files holds"),
+        ("train", "split.test_starts=[]", "a split names its test blocks"),
+        ("explain", "explain.frames=/nowhere.npz", "nowhere"),
+        ("data", "data.type=archives", "every archive file of the config is on disk"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(made, stage, change, told, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HELIOSIGHT_DATA", str(tmp_path))
+    assert main([*words(stage, made), change]) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert "Traceback" not in err
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(made, tmp_path, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert main(words("data", blocked / "run")) == 2
+    assert "could not be used" in capsys.readouterr().err
+
+
+def test_a_simulated_store_stays_simulated(made, tmp_path, capsys):
+    words_now = [*words("data", tmp_path / "again"), "data.type=store", f"data.folder={made}/data"]
+    assert main(words_now) == 0
+    assert "SIMULATED" in capsys.readouterr().out
+    assert main([*words_now[:1], *words_now[1:], "--json"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("stage", "told"),
+    [("train", "training needs systems"), ("diagnose", "this stage looks at a system")],
+)
+def test_a_run_without_systems_says_so(stage, told, tmp_path, capsys):
+    folder = f"run_dir={tmp_path / 'bare'}"
+    assert main([stage, "--config-dir", str(CONFIGS), "--config-name", "bare", folder]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_force_makes_a_stage_again_and_nothing_before_it(made, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(made, copy)
+    before = {p: p.stat().st_mtime_ns for p in copy.rglob("record.json")}
+    main(words("evaluate", copy, "--force"))
+    changed = {p for p, t in before.items() if p.stat().st_mtime_ns != t}
+    assert changed == {copy / "evaluate" / "record.json"}

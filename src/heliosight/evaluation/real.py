@@ -99,7 +99,7 @@ class RealExtras:
 def real_table(
     ap: SeriesTable,
     wind: SeriesTable,
-    coronal_holes: SeriesTable,
+    coronal_holes: SeriesTable | None,
     folds: Sequence[Fold],
     config: RealTableConfig | None = None,
     others: Sequence[Predictions] = (),
@@ -112,7 +112,7 @@ def real_table(
     Parameters
     ----------
     ap : 3-hourly with `ap`; wind : 3-hourly with `features.WIND_VARIABLES`; coronal_holes : daily
-        with `ch_area`, available at its own time.
+        with `ch_area`, available at its own time; None leaves its rows out.
     others : forecasts of other systems (networks) on the same test spans, numbered alike; the
         table is then made on the rows that all have. other_thresholds : as in `scorecard`.
     pairs : further differences, `(system, other)`.
@@ -124,10 +124,11 @@ def real_table(
     """
     config = config or RealTableConfig()
     rows = Rows.of(ap, folds)
-    parts = column_groups(ap, wind, coronal_holes, rows.issue_time, config.shift_days)
+    delays = config.shift_days if coronal_holes is not None else ()
+    parts = column_groups(ap, wind, coronal_holes, rows.issue_time, delays)
     systems = {
-        **RIDGES,
-        **{shifted(d): (*RIDGES["ridge_omni"], f"area{d}") for d in config.shift_days},
+        **{name: groups for name, groups in RIDGES.items() if set(groups) <= set(parts)},
+        **{shifted(d): (*RIDGES["ridge_omni"], f"area{d}") for d in delays},
     }
     simple = simple_references(ap, rows)
     ridges = ridge_references(rows, parts, systems)
@@ -136,7 +137,7 @@ def real_table(
     card = scorecard(
         predictions,
         config.reference,
-        pairs=[*pairs, *((a, GAIN[1]) for a in (GAIN[0], *map(shifted, config.shift_days)))],
+        pairs=[*pairs, *((a, GAIN[1]) for a in (GAIN[0], *map(shifted, delays)) if a in systems)],
         thresholds=thresholds,
         config=config.scoring,
         fold_names=[fold.name for fold in folds],
@@ -146,7 +147,7 @@ def real_table(
     week = np.concatenate([parts["ap"][:, : features.HISTORY_STEPS], parts["wind"]], 1)
     leaks = leakage_table(rows, week, config.scoring.seed) if config.leakage else ()
     columns = {name: part.shape[1] for name, part in parts.items()}
-    facts = known_facts(card, leaks, config.shift_days)
+    facts = known_facts(card, leaks, delays)
     extras = RealExtras(thresholds, ridges.strengths, ridges.missing, columns, leaks, facts)
     return predictions, card, extras
 
@@ -159,18 +160,23 @@ def shifted(days: int) -> str:
 def column_groups(
     ap: SeriesTable,
     wind: SeriesTable,
-    coronal_holes: SeriesTable,
+    coronal_holes: SeriesTable | None,
     issue_time: np.ndarray,
     shift_days: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
-    """Columns of all ridges by group, `(N, F)` each: `ap`, `clock`, `wind`, `area`, `area13`."""
-    return {
+    """Columns of all ridges by group, `(N, F)` each: `ap`, `clock`, `wind`, `area`, `area13`.
+
+    Without coronal holes there are no groups of area.
+    """
+    found = {
         "ap": features.ap_group(ap, issue_time),
         "clock": features.clock_group(issue_time),
         "wind": features.wind_group(wind, issue_time),
-        "area": features.area_group(coronal_holes, issue_time),
-        **{f"area{d}": features.area_group(coronal_holes, issue_time, d) for d in shift_days},
     }
+    if coronal_holes is None:
+        return found
+    areas = {f"area{d}": features.area_group(coronal_holes, issue_time, d) for d in shift_days}
+    return {**found, "area": features.area_group(coronal_holes, issue_time), **areas}
 
 
 def known_facts(

@@ -11,6 +11,7 @@ from heliosight.core import config as strict
 from heliosight.core.clock import to_seconds
 from heliosight.core.errors import ConfigError
 from heliosight.core.spec import ForecastSpec, ModalitySpec
+from heliosight.core.variables import STEP
 from heliosight.diagnosis import DiagnosisConfig
 from heliosight.evaluation.real import RealTableConfig
 from heliosight.explain import ExplainConfig
@@ -98,10 +99,7 @@ class SplitConfig:
                 where="split.stride_hours",
             )
         for text in (*self.test_starts, *filter(None, (self.first, self.end))):
-            try:
-                to_seconds(text)
-            except ValueError as error:
-                raise ConfigError("a time is ISO 8601", repr(text), where="split") from error
+            _require_time(text, "split")
 
 
 @dataclass(frozen=True)
@@ -128,6 +126,10 @@ class ExplainStage:
     context: int = 64
     fold: int = -1
     method: ExplainConfig = field(default_factory=ExplainConfig)
+
+    def __post_init__(self) -> None:
+        if self.issue_time:
+            _require_time(self.issue_time, "explain.issue_time")
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ class AppConfig:
     report: ReportConfig = field(default_factory=ReportConfig)
 
     def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ConfigError("a run uses at least one thread", str(self.threads), where="threads")
         for system, names in self.systems.items():
             for name in names:
                 if name not in self.inputs:
@@ -186,6 +190,15 @@ class AppConfig:
 def app_config(plain: Mapping[str, Any]) -> AppConfig:
     """The frozen config of a composed mapping; unknown keys are refused with their path."""
     return strict.build(AppConfig, plain)
+
+
+def _require_time(text: str, where: str) -> None:
+    try:
+        seconds = to_seconds(text)
+    except ValueError as error:
+        raise ConfigError("a time is ISO 8601", repr(text), where=where) from error
+    if seconds % STEP:
+        raise ConfigError("an issue time lies on the 3-hour grid", repr(text), where=where)
 
 
 def _safe_name(name: str, where: str) -> None:

@@ -46,19 +46,19 @@ def run(run: Run, verb: str) -> StageResult:
         from heliosight.workflows.sun_check import check
 
         return check(run)
-    store = store_of(run)
+    store = store_of(run, again=run.force)
     return StageResult(store.card, card_lines(store.card))
 
 
-def store_of(run: Run) -> Store:
-    """The run's store, built when its config or a source file has changed."""
+def store_of(run: Run, again: bool = False) -> Store:
+    """The run's store, built when its config or a source file has changed, or `again`."""
     data = run.config.data
     if isinstance(data, StoreData):
         return load_store(Path(data.folder))
     folder = run.folder / "data"
     sources = source_files(data)
     key = run.key("data", data, {name: sha256(path) for name, path in sources.items()})
-    if run.made(folder, DatasetCard, key) is None:
+    if again or run.found(folder, DatasetCard, key) is None:
         raw = _READERS[type(data)](data)
         save_store(
             folder,
@@ -102,7 +102,10 @@ def source_files(data: Any) -> dict[str, Path]:
 
 def _single(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
-    return found[0] if len(found) == 1 else folder / pattern
+    if len(found) > 1:
+        names = ", ".join(p.name for p in found)
+        raise DataError(f"one file matches {pattern}", names, "Keep one.", str(folder))
+    return found[0] if found else folder / pattern
 
 
 def read_archives(data: ArchiveData) -> Raw:

@@ -13,12 +13,13 @@ from heliosight.diagnosis import (
     diagnose,
     text,
 )
-from heliosight.diagnosis.verdict import faults
+from heliosight.diagnosis.verdict import faults, verdict
 from heliosight.subject import wrap
+from heliosight.training import read_log
 from heliosight.workflows.frames import with_frames
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import study_of
-from heliosight.workflows.train import forecaster, main_system, system_hash
+from heliosight.workflows.train import LOG, folder_of, forecaster, main_system, system_hash
 
 PARTS = {"": (), "convlstm": CONVLSTM_CHECKS, "fusion": FUSION_CHECKS, "usage": USAGE_CHECKS}
 
@@ -26,7 +27,7 @@ PARTS = {"": (), "convlstm": CONVLSTM_CHECKS, "fusion": FUSION_CHECKS, "usage": 
 def run(run: Run, verb: str = "") -> StageResult:
     """Diagnose the first system on its test block; `verb` shows one part of the findings."""
     study, config = study_of(run), run.config.diagnose
-    system, number = main_system(run), config.fold % len(study.folds)
+    system, number = main_system(run), study.fold_number(config.fold, "diagnose.fold")
     model = forecaster(study, system, number)
     parent = system_hash(study, system)
     key = run.key("diagnose", study.key, parent, config)
@@ -43,6 +44,7 @@ def run(run: Run, verb: str = "") -> StageResult:
             config.checks,
             issue_times=times,
             provenance=run.provenance(key, {"data": study.store.hash, "train": parent}),
+            records=read_log(folder_of(study, system, number) / LOG),
         )
         records.save(folder, made)
     shown = part(made, verb)
@@ -53,4 +55,4 @@ def part(diagnosis: Diagnosis, verb: str) -> Diagnosis:
     """The findings of one part, all of them for an empty name."""
     checks = PARTS[verb]
     kept = tuple(f for f in diagnosis.findings if not checks or f.check in checks)
-    return replace(diagnosis, findings=kept)
+    return replace(diagnosis, findings=kept, verdict=verdict(kept))

@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from heliosight.core.config import dump
 from heliosight.core.errors import HeliosightError
 from heliosight.workflows.config import AppConfig, app_config
@@ -36,9 +38,13 @@ def run(
             return _config(config, verb, "--json" in flags)
         folder = Path(config.run_dir or f"runs/{config.name}")
         folder = folder / sweep.replace("/", "_") if sweep else folder
-        result = _stage(stage)(Run(config, folder, command, "--force" in flags), verb)
+        torch.set_num_threads(config.threads)
+        result = _stage(stage)(Run(config, folder, command, "--force" in flags, tuple(flags)), verb)
     except HeliosightError as error:
         sys.stderr.write(f"{error}\n")
+        return MISUSE
+    except OSError as error:
+        sys.stderr.write(f"a file or folder could not be used. Found: {error}\n")
         return MISUSE
     _say(result, "--json" in flags)
     return FAULT if result.fault else OK
@@ -65,6 +71,6 @@ def _config(config: AppConfig, verb: str, as_json: bool) -> int:
 
 def _say(result: StageResult, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json.dumps(dump(result.record), indent=1) + "\n")
+        sys.stdout.write(json.dumps(dump(result.record), indent=1, allow_nan=False) + "\n")
         return
     sys.stdout.write("".join(f"{line}\n" for line in result.lines))

@@ -47,7 +47,7 @@ def _score(
     systems, card, extras = real_table(
         study.series("geomagnetic"),
         study.series("solar_wind"),
-        study.series("coronal_holes"),
+        study.series("coronal_holes") if study.has_series("coronal_holes") else None,
         study.folds,
         config,
         list(trained.values()),
@@ -81,8 +81,8 @@ def _lines(run: Run, table: str, absent: Sequence[str]) -> tuple[str, ...]:
     return (table, *notes)
 
 
-def first_storm(forecast: Predictions) -> int:
-    """The issue time whose mean forecast of day 1 is largest, among those with known outcome."""
-    known = np.isfinite(forecast.observed).all(1)
-    day_1 = np.where(known, forecast.mean[:, :8].mean(1), -np.inf)
+def first_storm(forecast: Predictions, fold: int) -> int:
+    """The issue time of a fold whose day-1 mean is largest, among those with known outcome."""
+    usable = np.isfinite(forecast.observed).all(1) & (forecast.fold == fold)
+    day_1 = np.where(usable, forecast.mean[:, :8].mean(1), -np.inf)
     return int(forecast.issue_time[int(day_1.argmax())])

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from heliosight.core import records
-from heliosight.core.clock import DAY, to_seconds
+from heliosight.core.clock import DAY, to_seconds, to_text
 from heliosight.core.errors import ConfigError
 from heliosight.core.files import folder_in_making, is_sealed, verify, write_json
+from heliosight.core.folds import Fold
 from heliosight.core.records import Explanation
+from heliosight.data.windows import Windows
 from heliosight.explain import ExplanationSet, explain
 from heliosight.subject import wrap
 from heliosight.workflows.evaluate import first_storm
@@ -30,7 +32,7 @@ def run(run: Run, verb: str = "") -> StageResult:
     """Explain one window of the first system; explanations of the same key are used again."""
     del verb
     study, config = study_of(run), run.config.explain
-    system, number = main_system(run), config.fold % len(study.folds)
+    system, number = main_system(run), study.fold_number(config.fold, "explain.fold")
     model = forecaster(study, system, number)
     issue = issue_time(study)
     parent = system_hash(study, system)
@@ -51,9 +53,10 @@ def run(run: Run, verb: str = "") -> StageResult:
         with folder_in_making(folder) as making:
             for order, (record, arrays) in enumerate(found.explanations):
                 notes = (*record.notes, *((NOTE,) if config.frames else ()))
+                times = frame_times(source, issue) if record.frame_times else ()
                 records.save(
                     making / _name(order, record),
-                    replace(record, provenance=made, notes=notes),
+                    replace(record, provenance=made, notes=notes, frame_times=times),
                     arrays,
                 )
             write_json(making / IMPORTANCE, _importance(found))
@@ -66,8 +69,9 @@ def run(run: Run, verb: str = "") -> StageResult:
 def issue_time(study: Study) -> int:
     """The window to explain: the config's, else the strongest storm forecast of the test block."""
     config = study.run.config.explain
+    number = study.fold_number(config.fold, "explain.fold")
     if config.issue_time:
-        return to_seconds(config.issue_time)
+        return _inside(to_seconds(config.issue_time), study.folds[number])
     forecast = predictions(study, main_system(study.run))
     if forecast is None:
         raise ConfigError(
@@ -76,14 +80,27 @@ def issue_time(study: Study) -> int:
             "Run heliosight train, or set explain.issue_time.",
             "explain.issue_time",
         )
-    return first_storm(forecast)
+    return first_storm(forecast, number)
+
+
+def _inside(issue: int, fold: Fold) -> int:
+    """An issue time of the test block; elsewhere the model would explain what it has learned."""
+    if not fold.test[0] <= issue < fold.test[1]:
+        raise ConfigError(
+            "an explained window lies in the fold's test block",
+            to_text(issue),
+            f"Test block: {to_text(fold.test[0])} to {to_text(fold.test[1])}.",
+            "explain.issue_time",
+        )
+    return issue
 
 
 def context_times(study: Study, issue: int) -> np.ndarray:
     """Other windows of the test block, evenly spaced, at least ten days from the explained one."""
     config = study.run.config.explain
     system = main_system(study.run)
-    times = study.times(system, study.folds[config.fold % len(study.folds)].test)
+    number = study.fold_number(config.fold, "explain.fold")
+    times = study.times(system, study.folds[number].test)
     far = times[np.abs(times - issue) >= 10 * DAY]
     take = np.linspace(0, len(far) - 1, min(config.context, len(far))).astype(int)
     return far[np.unique(take)]
@@ -133,6 +150,13 @@ def _importance_lines(profiles: list[dict[str, Any]]) -> list[str]:
         ]
         lines.append(f"importance of {p['name']} [{p['units']}]: {', '.join(parts)}")
     return lines
+
+
+def frame_times(windows: Windows, issue: int) -> tuple[str, ...]:
+    """When the frames of a window were due: not at every issue time is there a new one."""
+    stamps = windows.times(np.array([issue])).stamps
+    images = [n for n, m in windows.spec.modalities.items() if m.kind == "images"]
+    return tuple(to_text(int(t)) for t in stamps[images[0]][0])
 
 
 def _finished(folder: Path, key: str) -> bool:

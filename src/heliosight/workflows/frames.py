@@ -34,5 +34,9 @@ def with_frames(study: Study, system: str, path: str, issue: int) -> tuple[Windo
     times = issue - cadence * np.arange(count)[::-1]
     frames = read_npz(Path(path), times, modality.variables, modality.size, cadence, table)
     spare = count - modality.steps
+    if spare < 0:
+        raise ConfigError(
+            f"a stack of frames fills a window of {modality.steps}", str(count), where="frames"
+        )
     issues = issue - 3 * HOUR * np.arange(spare * cadence // (3 * HOUR) + 1)[::-1]
     return Windows({**study.store.tables, table: frames}, spec), issues.astype(np.int64)

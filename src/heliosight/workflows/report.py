@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ from heliosight.training import read_log
 from heliosight.workflows.explain import issue_time, saved
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
-from heliosight.workflows.train import LOG, finished, folder_of, main_system, predictions
+from heliosight.workflows.train import (
+    LOG,
+    finished,
+    folder_of,
+    main_system,
+    predictions,
+    system_hash,
+)
 
 DRIVERS = ("speed", "bz_gsm", "density")
 PAST_DAYS = 3
@@ -44,15 +52,17 @@ def report_inputs(study: Study) -> ReportInputs:
     last = len(study.folds) - 1
     trained = finished(study, system, last)
     log = read_log(folder_of(study, system, last) / LOG) if trained else None
-    explanations = tuple(saved(run.folder / "explain"))
+    now = _parents_now(study)
+    explained = saved(run.folder / "explain")
+    explanations = tuple((record, arrays) for record, arrays in explained if _fits(record, now))
     return ReportInputs(
         title=TITLE[run.config.report.language].format(name=run.config.name),
         simulated=run.simulated,
         dataset=study.store.card,
         trained=trained,
         training_log=log,
-        scorecard=_load(run.folder / "evaluate", Scorecard),
-        diagnosis=_load(run.folder / "diagnose", Diagnosis),
+        scorecard=_current(run.folder / "evaluate", Scorecard, now),
+        diagnosis=_current(run.folder / "diagnose", Diagnosis, now),
         explanations=explanations,
         example=_example(study),
         spec=run.config.spec(system),
@@ -63,8 +73,26 @@ def report_inputs(study: Study) -> ReportInputs:
     )
 
 
-def _load(folder: Path, cls: Any) -> Any:
-    return records.load(folder, cls) if is_sealed(folder) else None
+def _current(folder: Path, cls: Any, now: Mapping[str, str]) -> Any:
+    """A record of this very data and model; an older one is left out, and the page says so."""
+    found = records.load(folder, cls) if is_sealed(folder) else None
+    return found if found is not None and _fits(found, now) else None
+
+
+def _fits(record: records.Record, now: Mapping[str, str]) -> bool:
+    """True when every parent of a record is what the run holds now."""
+    return all(now.get(name) == value for name, value in record.provenance.parents.items())
+
+
+def _parents_now(study: Study) -> dict[str, str]:
+    """Hashes of the store and of every trained system; `train` is the main system's."""
+    folds = range(len(study.folds))
+    now = {"data": study.store.hash}
+    for system in study.run.config.systems:
+        if all(finished(study, system, k) is not None for k in folds):
+            now[system] = system_hash(study, system)
+    main = now.get(main_system(study.run))
+    return now if main is None else {**now, "train": main}
 
 
 def _newest(folder: Path) -> float:

@@ -12,7 +12,7 @@ from heliosight.core import records
 from heliosight.core.config import dump
 from heliosight.core.errors import RecordError
 from heliosight.core.files import digest, is_sealed
-from heliosight.workflows.config import AppConfig
+from heliosight.workflows.config import AppConfig, StoreData
 
 R = TypeVar("R", bound=records.Record)
 
@@ -25,25 +25,36 @@ class Run:
     ----------
     command : what was typed, for the record.
     force : make records again even if nothing changed.
+    flags : every flag of the command line, such as `--check`.
     """
 
     config: AppConfig
     folder: Path
     command: str = ""
     force: bool = False
+    flags: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> bool:
-        """True when the images come from the simulated Sun."""
-        return self.config.data.type in ("sun", "driven")
+        """True when the images come from the simulated Sun, also through a store built before."""
+        data = self.config.data
+        if isinstance(data, StoreData):
+            return records.load(
+                Path(data.folder), records.DatasetCard, hashes=False
+            ).provenance.simulated
+        return data.type in ("sun", "driven")
 
     def key(self, *parts: Any) -> str:
         """What a record depends on: the given parts and the version that makes it."""
         return digest([__version__, *(dump(part) for part in parts)])
 
     def made(self, folder: Path, cls: type[R], key: str) -> R | None:
-        """The finished record of that key, or None when it must be made."""
-        if self.force or not is_sealed(folder):
+        """The finished record of that key, or None when this stage must make it."""
+        return None if self.force else self.found(folder, cls, key)
+
+    def found(self, folder: Path, cls: type[R], key: str) -> R | None:
+        """The finished record of that key, forced or not: what an earlier stage left."""
+        if not is_sealed(folder):
             return None
         try:
             record = records.load(folder, cls)

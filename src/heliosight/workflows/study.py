@@ -58,6 +58,17 @@ class Study:
             )
         return table
 
+    def fold_number(self, asked: int, where: str) -> int:
+        """The fold asked for, -1 being the last; one that does not exist is refused."""
+        if not -len(self.folds) <= asked < len(self.folds):
+            raise ConfigError(
+                "a fold is one of the split's",
+                str(asked),
+                f"There are {len(self.folds)}, counted from 0; -1 is the last.",
+                where,
+            )
+        return asked % len(self.folds)
+
     def has_series(self, name: str) -> bool:
         """True when the store has that series table."""
         return isinstance(self.store.tables.get(name), SeriesTable)

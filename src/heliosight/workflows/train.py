@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from heliosight.core import records
 from heliosight.core.config import dump
@@ -34,7 +33,6 @@ WEIGHTS, LOG, THRESHOLDS = "weights.safetensors", "log.jsonl", "thresholds"
 def run(run: Run, verb: str = "") -> StageResult:
     """Train every system on every fold; what is unchanged is used again."""
     del verb
-    torch.set_num_threads(run.config.threads)
     study = study_of(run)
     if not run.config.systems:
         raise ConfigError(
@@ -76,7 +74,7 @@ def trained(study: Study, system: str, number: int) -> TrainedRun:
 
 def finished(study: Study, system: str, number: int) -> TrainedRun | None:
     """The trained system of one fold if there is one of this key."""
-    return study.run.made(
+    return study.run.found(
         folder_of(study, system, number), TrainedRun, key_of(study, system, number)
     )
 
