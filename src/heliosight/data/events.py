@@ -104,8 +104,9 @@ def read_events(paths: Iterable[Path | str]) -> Events:
     Raises
     ------
     DataError : not HDF5 or cut off, no `omni` or `sdo` group, a dataset where a group belongs or
-        the reverse, an unknown variable or channel, another shape, a missing or unreadable time attribute, steps that do not fit
-        [t_start, t_end), a stamp off the 3-hour grid, two files of one issue time.
+        the reverse, an unknown variable or channel, another shape, a missing or unreadable
+        time attribute, steps that do not fit [t_start, t_end), a stamp off the 3-hour grid, two
+        files of one issue time.
     """
     files = [require_file(Path(path)) for path in paths]
     if not files:
