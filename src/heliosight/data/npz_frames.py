@@ -32,8 +32,9 @@ def read_npz(
 
     Raises
     ------
-    DataError : not an npz or an encrypted one, a missing channel, another shape,
-        as many times as frames not given, duplicated or backward times, values outside 0..255. A NaN frame is flagged.
+    DataError : not an npz or an encrypted one, a missing channel, another shape, as
+        many times as frames not given, duplicated or backward times, values outside 0..255. A NaN
+        frame is flagged.
     """
     path = require_file(Path(path))
     stamps = np.asarray(times, dtype=np.int64)

@@ -25,7 +25,8 @@ def three_hourly(table: SeriesTable, name: str = "solar_wind") -> SeriesTable:
     An interval with 1 or 2 observed hours is their mean with the remark INTERPOLATED, whether the
     other hours are missing or out of range; the dataset card counts these. With none it is NaN:
     OUT_OF_RANGE when any of its hours was, else MISSING. Kp, ap and codes are the
-    interval's first observed value; the field's longitude is averaged as a direction. The latency after the interval's end stays that of the hours.
+    interval's first observed value; the field's longitude is averaged as a direction. The latency
+    after the interval's end stays that of the hours.
 
     Raises
     ------
