@@ -105,6 +105,27 @@ class DatasetCard(Record):
 
 
 @dataclass(frozen=True)
+class SunStatistic:
+    """One statistic of both Suns; None where a table is absent, `ok` None without a target."""
+
+    statistic: str
+    simulated: float | None = None
+    real: float | None = None
+    low: float | None = None
+    high: float | None = None
+    ok: bool | None = None
+
+
+@dataclass(frozen=True)
+class SunCheck(Record):
+    """The simulated Sun held to reality, statistic by statistic."""
+
+    schema: ClassVar[str] = "sun_check"
+    statistics: tuple[SunStatistic, ...] = ()
+    missed: int = 0
+
+
+@dataclass(frozen=True)
 class TrainedRun(Record):
     """A trained forecaster; weights lie beside it as safetensors."""
 

@@ -120,7 +120,7 @@ def _images(*sides: Tables) -> list[ImageTable]:
 
 def _frames(table: ImageTable, simulated: bool) -> sun_page.SunFrames:
     frames, times = sample_frames(table)
-    labels = [to_text(int(t)) if simulated else f"hour {int(t) // HOUR}" for t in times]
+    labels = [to_text(int(t)) if simulated else f"hour {int(t) // HOUR} of a stack" for t in times]
     return sun_page.SunFrames(frames, table.variables, tuple(labels), simulated)
 
 
