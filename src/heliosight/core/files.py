@@ -41,6 +41,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
+        temporary.chmod(0o644)  # mkstemp makes it private; a report is to be handed on
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
