@@ -26,7 +26,7 @@ def run(run: Run, verb: str = "") -> StageResult:
     trained = {s: p for s, p in forecasts.items() if p is not None}
     config = run.config.evaluate
     parents = {s: system_hash(study, s) for s in trained}
-    key = run.key("evaluate", study.key, config, parents)
+    key = run.key("evaluate", study.key, config, list(parents), parents)
     folder = run.folder / "evaluate"
     made = run.made(folder, Scorecard, key)
     if made is None:
