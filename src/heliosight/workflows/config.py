@@ -30,16 +30,21 @@ class SunData:
 
 @dataclass(frozen=True)
 class ArchiveData:
-    """Files of the archives on disk: OMNI2, Kp/ap, coronal-hole area.
+    """Files of the archives on disk: OMNI2, Kp/ap, coronal-hole area, and images if there are any.
 
     Attributes
     ----------
     root : folder that holds `omni2/`, `kp_ap/` and `coronal_holes/`.
     first_year, last_year : inclusive.
+    images : folder with one sub-folder of PNG or FITS frames per channel; empty for none.
+    size, image_cadence_hours : of the frames in the store.
     """
 
     type: Literal["archives"] = "archives"
     root: str = "../shared/data"
+    images: str = ""
+    size: int = 64
+    image_cadence_hours: int = 6
     first_year: int = 2011
     last_year: int = 2022
 
@@ -55,10 +60,14 @@ class DrivenData:
 
 @dataclass(frozen=True)
 class EventData:
-    """Published event files (HDF5), any number, overlapping."""
+    """Published event files (HDF5), any number, overlapping.
+
+    list : CSV event list; listed issue times without a file are told on the dataset card.
+    """
 
     type: Literal["events"] = "events"
     folder: str = ""
+    list: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from heliosight.core.clock import HOUR
 from heliosight.core.errors import DataError
 from heliosight.core.files import sha256
 from heliosight.core.records import DatasetCard
 from heliosight.core.tables import SeriesTable, Table
 from heliosight.data.coronal_holes import read_coronal_holes
+from heliosight.data.event_list import listed_without_window, read_event_list
 from heliosight.data.events import read_events
+from heliosight.data.image_folder import read_image_folder
 from heliosight.data.kp_ap import read_kp_ap
 from heliosight.data.omni2 import read_omni2
 from heliosight.data.store import Store, load_store, save_store
@@ -90,6 +93,9 @@ def source_files(data: Any) -> dict[str, Path]:
     files = {f"omni2_{year}": root / "omni2" / f"omni2_{year}.dat" for year in years}
     files["kp_ap"] = _single(root / "kp_ap", "SW-All*.txt")
     files["coronal_holes"] = _single(root / "coronal_holes", "*.csv")
+    if data.images:
+        frames = (p for p in sorted(Path(data.images).rglob("*")) if p.is_file())
+        files |= {f"images/{p.parent.name}/{p.name}": p for p in frames}
     missing = [str(path) for path in files.values() if not path.is_file()]
     if missing:
         raise DataError(
@@ -116,6 +122,9 @@ def read_archives(data: ArchiveData) -> Raw:
     index = _during(read_kp_ap(files["kp_ap"]), wind)
     areas = read_coronal_holes(files["coronal_holes"])
     tables: dict[str, Table] = {table.name: table for table in (wind, index, areas)}
+    if data.images:
+        cadence = data.image_cadence_hours * HOUR
+        tables["images"] = read_image_folder(data.images, size=data.size, cadence=cadence)
     licences = {"solar_wind": OMNI_LICENCE, "geomagnetic": KP_LICENCE}
     caveats = (
         "OMNI is shifted to the bow shock: its clock runs about 50 min ahead of a monitor at L1.",
@@ -167,6 +176,9 @@ def _read_events(data: EventData) -> Raw:
         )
     events = read_events(files.values())
     caveats = tuple(f"CONFLICT between overlapping files: {text}" for text in events.conflicts[:20])
+    if data.list:
+        absent = listed_without_window(events, read_event_list(Path(data.list)))
+        caveats = (*caveats, f"{len(absent)} issue times of the event list have no event file")
     return Raw(dict(events.tables), {"events": f"{len(files)} files"}, {}, caveats)
 
 
