@@ -62,6 +62,11 @@ def test_a_stage_prints_its_record_as_json(made, capsys):
     assert json.loads(capsys.readouterr().out)["reference"] == "damped"
     main(words("diagnose", made, "--json"))
     assert json.loads(capsys.readouterr().out)["findings"]
+    assert main(words("train", made, "--json")) == 0
+    assert [r["name"] for r in json.loads(capsys.readouterr().out)] == ["full", "wind"]
+    assert main(words("explain", made, "--json")) == 0
+    told = [r["method"].split()[0] for r in json.loads(capsys.readouterr().out)]
+    assert told[:2] == ["grad_cam", "gradient_x_input"]
 
 
 def test_part_of_a_diagnosis_shows_its_checks(made, capsys):

@@ -63,7 +63,7 @@ def run(run: Run, verb: str = "") -> StageResult:
     explanations = [record for record, _ in saved(folder)]
     told = json.loads((folder / IMPORTANCE).read_text())
     lines = (*_lines(explanations), *_importance_lines(told["profiles"]), *told["notes"])
-    return StageResult(explanations[0] if explanations else None, lines)
+    return StageResult(tuple(explanations), lines)
 
 
 def issue_time(study: Study) -> int:

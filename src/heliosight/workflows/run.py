@@ -71,8 +71,8 @@ class Run:
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage hands back to the command line."""
+    """What a stage hands back to the command line: its record, or all of them."""
 
-    record: records.Record | None
+    record: records.Record | tuple[records.Record, ...] | None
     lines: tuple[str, ...] = ()
     fault: bool = False

@@ -38,12 +38,12 @@ def run(run: Run, verb: str = "") -> StageResult:
         raise ConfigError(
             "training needs systems", "none", "Add `systems: {name: [modality, ...]}`.", "systems"
         )
-    lines, last = [], None
+    lines, made = [], []
     for system in run.config.systems:
         for number, fold in enumerate(study.folds):
-            last = trained(study, system, number)
-            lines.append(_line(last, fold))
-    return StageResult(last, tuple(lines))
+            made.append(trained(study, system, number))
+            lines.append(_line(made[-1], fold))
+    return StageResult(tuple(made), tuple(lines))
 
 
 def main_system(run: Run) -> str:
