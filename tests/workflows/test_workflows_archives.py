@@ -4,10 +4,22 @@ import pytest
 from PIL import Image
 
 from heliosight.core.clock import to_seconds, to_text
+from heliosight.core.errors import ConfigError, DataError
+from heliosight.core.spec import ModalitySpec
 from heliosight.data.store import load_store
 from heliosight.workflows.config import AppConfig, ArchiveData, EventData
-from heliosight.workflows.data import store_of
+from heliosight.workflows.data import source_files, store_of
+from heliosight.workflows.frames import with_frames
 from heliosight.workflows.run import Run
+
+IMAGES = ModalitySpec("images", "images", ("aia_193",), 28, 6, size=16)
+
+
+class StubStudy:
+    """What `with_frames` reads before it opens the store: the run's config."""
+
+    def __init__(self, config):
+        self.run = Run(config, None)
 
 
 @pytest.mark.real
@@ -49,3 +61,25 @@ def test_event_files_and_their_list_make_one_store(tmp_path):
     store = store_of(Run(AppConfig(name="x", data=data), tmp_path / "run"))
     assert {"solar_wind", "images"} <= set(store.tables)
     assert "1 issue times of the event list have no event file" in " ".join(store.card.caveats)
+
+
+def test_two_files_for_one_archive_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("HELIOSIGHT_DATA", str(tmp_path))
+    (tmp_path / "kp_ap").mkdir()
+    for name in ("SW-All_a.txt", "SW-All_b.txt"):
+        (tmp_path / "kp_ap" / name).write_text("")
+    with pytest.raises(DataError, match=r"one file matches SW-All\*\.txt"):
+        source_files(ArchiveData())
+
+
+def test_a_stack_shorter_than_a_window_is_refused(tmp_path):
+    store = StubStudy(AppConfig(inputs={"images": IMAGES}, systems={"x": ("images",)}))
+    np.savez(tmp_path / "few.npz", aia_193=np.full((3, 16, 16), 9, np.uint8))
+    with pytest.raises(ConfigError, match="a stack of frames fills a window of 28"):
+        with_frames(store, "x", str(tmp_path / "few.npz"), to_seconds("2015-01-04"))
+
+
+def test_frames_need_one_image_modality(tmp_path):
+    store = StubStudy(AppConfig(systems={"x": ()}))
+    with pytest.raises(ConfigError, match="real frames take the place of one image modality"):
+        with_frames(store, "x", str(tmp_path / "few.npz"), 0)
