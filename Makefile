@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types arch unit real benchmarks clean
+.PHONY: help demo test lint types arch unit real benchmarks docs clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -41,6 +41,11 @@ real: $(VENV)/.ready  ## the table of references on real observations (HELIOSIGH
 
 benchmarks: $(VENV)/.dev-ready  ## measured ratios, each in one interleaved run
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(VENV)/.dev-ready  ## the documentation site, warnings are errors
+	$(PIP) --editable '.[docs]'
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/site
+	@echo "site: build/site/index.html"
 
 clean:  ## remove runs and caches, keep the environment
 	rm -rf runs outputs multirun .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -56,7 +56,7 @@ def score_table(
     slices: Sequence[str] = DAYS,
     systems: Sequence[str] | None = None,
 ) -> str:
-    """One row per system, values of the slices joined by ` / `, no intervals."""
+    """One row per system, values of the slices side by side, no intervals."""
     header = ["system", *(metric_title(m) for m in metrics)]
     names = systems or _systems(card.rows)
     body = [
