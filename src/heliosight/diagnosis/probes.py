@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import linalg
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -83,35 +85,62 @@ def errors(x: np.ndarray, y: np.ndarray, mask: np.ndarray, folds: Folds) -> np.n
 
     The strength is the one with the least error on the last fifth of each fit's rows.
     """
-    out = np.zeros_like(y)
-    known = np.where(mask, y, np.nan)
+    return many_errors(x, (y,), mask, folds)[0]
+
+
+def many_errors(
+    x: np.ndarray, targets: Sequence[np.ndarray], mask: np.ndarray, folds: Folds
+) -> list[np.ndarray]:
+    """`errors` for several targets of one mask; the systems to solve are built once for all."""
+    out = [np.zeros_like(y) for y in targets]
+    known = [np.where(mask, y, np.nan) for y in targets]
     for test, train in zip(folds.test, folds.train, strict=True):
-        mean = np.nan_to_num(np.nanmean(known[train], 0))
-        target = np.nan_to_num(known - mean)
+        means = [np.nan_to_num(np.nanmean(y[train], 0)) for y in known]
+        filled = [np.nan_to_num(y - mean) for y, mean in zip(known, means, strict=True)]
         cut = max(1, len(train) * 4 // 5)
-        strength = _strength(x, target, train[:cut], train[cut:])
-        out[test] = (target[test] - _predict(x, target, train, test, strength)) ** 2
-    return np.where(mask, out, 0.0)
+        strengths = _strengths(x, filled, train[:cut], train[cut:])
+        for strength in sorted(set(strengths)):
+            chosen = [i for i, s in enumerate(strengths) if s == strength]
+            found = _predict(x, [filled[i] for i in chosen], train, test, (strength,))[0]
+            for i, prediction in zip(chosen, found, strict=True):
+                out[i][test] = (filled[i][test] - prediction) ** 2
+    return [np.where(mask, square, 0.0) for square in out]
 
 
-def _strength(x: np.ndarray, y: np.ndarray, fit: np.ndarray, check: np.ndarray) -> float:
-    scores = [((y[check] - _predict(x, y, fit, check, s)) ** 2).mean() for s in STRENGTHS]
-    return float(STRENGTHS[int(np.argmin(scores))])
+def _strengths(
+    x: np.ndarray, targets: Sequence[np.ndarray], fit: np.ndarray, check: np.ndarray
+) -> list[float]:
+    """The best strength for each target."""
+    found = _predict(x, targets, fit, check, STRENGTHS)
+    scores = [
+        [((y[check] - p) ** 2).mean() for y, p in zip(targets, row, strict=True)] for row in found
+    ]
+    return [float(STRENGTHS[i]) for i in np.argmin(scores, 0)]
 
 
 def _predict(
-    x: np.ndarray, y: np.ndarray, fit: np.ndarray, at: np.ndarray, strength: float
-) -> np.ndarray:
+    x: np.ndarray,
+    targets: Sequence[np.ndarray],
+    fit: np.ndarray,
+    at: np.ndarray,
+    strengths: Iterable[float],
+) -> list[list[np.ndarray]]:
+    """By strength, each target's prediction."""
     mean, std = x[fit].mean(0), x[fit].std(0)
     std = np.where(std > 1e-12, std, np.inf)
     a, b = (x[fit] - mean) / std, (x[at] - mean) / std
-    centre = y[fit].mean(0)
+    y = np.concatenate([target[fit] for target in targets], 1)
+    centre, cuts = y.mean(0), np.cumsum([target.shape[1] for target in targets])[:-1]
     # the smaller of the two equivalent systems: columns or rows
-    if a.shape[1] <= len(a):
-        gram = a.T @ a + strength * len(a) * np.eye(a.shape[1])
-        return np.asarray(centre + b @ np.linalg.solve(gram, a.T @ (y[fit] - centre)))
-    gram = a @ a.T + strength * len(a) * np.eye(len(a))
-    return np.asarray(centre + (b @ a.T) @ np.linalg.solve(gram, y[fit] - centre))
+    narrow = a.shape[1] <= len(a)
+    gram, known = (a.T @ a, a.T @ (y - centre)) if narrow else (a @ a.T, y - centre)
+    place = b if narrow else b @ a.T
+    found = []
+    for strength in strengths:
+        system = gram + strength * len(a) * np.eye(len(gram))
+        weights = linalg.solve(system, known, assume_a="pos", check_finite=False)
+        found.append(np.split(centre + place @ weights, cuts, 1))
+    return found
 
 
 def planted(x: np.ndarray, y: np.ndarray, share: float, seed: int) -> np.ndarray:

@@ -169,19 +169,17 @@ def holding(evidence: Evidence, columns: dict[str, np.ndarray], m: str) -> Holdi
         raise NotApplicable("a probe needs 20 windows to fit on in every fold", "fewer")
     rest = [x for other, x in columns.items() if other != m] or [np.zeros((len(y), 1))]
     without, full = np.concatenate(rest, 1), np.concatenate([columns[m], *rest], 1)
-
-    def gain(target: np.ndarray) -> Estimate:
-        a = probes.errors(without, target, mask, folds)
-        b = probes.errors(full, target, mask, folds)
-        return _gain(evidence, a - b, target, mask)
-
-    detectable = None
-    for share in PLANTED:
-        strong = gain(probes.planted(columns[m], y, share, evidence.config.seed))
-        if strong.p_above(0.0) < evidence.config.level_of_test:
-            detectable = share
-            break
-    return Holding(gain(y), detectable)
+    seed = evidence.config.seed
+    targets = [y, *(probes.planted(columns[m], y, share, seed) for share in PLANTED)]
+    pairs = zip(
+        probes.many_errors(without, targets, mask, folds),
+        probes.many_errors(full, targets, mask, folds),
+        strict=True,
+    )
+    gains = [_gain(evidence, a - b, t, mask) for (a, b), t in zip(pairs, targets, strict=True)]
+    size = evidence.config.level_of_test
+    seen = [s for s, g in zip(PLANTED, gains[1:], strict=True) if g.p_above(0.0) < size]
+    return Holding(gains[0], seen[0] if seen else None)
 
 
 def _gain(evidence: Evidence, less: np.ndarray, y: np.ndarray, mask: np.ndarray) -> Estimate:
@@ -200,11 +198,12 @@ def _gain(evidence: Evidence, less: np.ndarray, y: np.ndarray, mask: np.ndarray)
 def held(evidence: Evidence, found: dict[str, Holding]) -> dict[str, Answer]:
     """Whether the data hold something in a modality that the others do not."""
     config = evidence.config
-    hits = discoveries([h.gain.p_above(0.0) for h in found.values()], config.level_of_test)
+    least = config.smallest_gain
+    hits = discoveries([h.gain.p_above(least) for h in found.values()], config.level_of_test)
     answers: dict[str, Answer] = {}
     for hit, (m, h) in zip(hits, found.items(), strict=True):
         power = h.detectable is not None and h.detectable <= config.detectable
-        absent = h.gain.p_below(config.smallest_gain) < config.level_of_test
+        absent = h.gain.p_below(least) < config.level_of_test
         answers[m] = "yes" if hit else "no" if absent and power else "unsure"
     return answers
 

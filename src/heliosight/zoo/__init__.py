@@ -1,0 +1,1 @@
+"""Models with planted faults, healthy ones that look ill, and how a diagnosis of them is scored."""
