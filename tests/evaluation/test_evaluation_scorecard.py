@@ -110,6 +110,19 @@ def test_scorecard_values_are_those_of_the_plain_scores() -> None:
     assert find(card.rows, "nobody", "day 1", "hss_G1_pooled") is None
 
 
+def test_mse_skill_of_a_difference_is_the_share_of_squared_error_taken_away() -> None:
+    one, other = make(0), replace(make(1), name="b", observed=make(0).observed)
+    card = scorecard([one, other], "a", config=FEW)
+    day = slice(8, 16)
+    errors = [
+        np.mean((p.mean_log[:, day] - np.log1p(one.observed[:, day])) ** 2) for p in (other, one)
+    ]
+    found = find(card.differences, "b - a", "day 2", "mse_skill_log_pooled")
+    assert found is not None and found.value == pytest.approx(1 - errors[0] / errors[1])
+    assert found.low is not None and found.low < found.value < found.high
+    assert find(card.rows, "b", "day 2", "mse_skill_log_pooled") is None
+
+
 def _part(p, leads: slice, days: slice):
     return replace(
         p,

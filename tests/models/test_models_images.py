@@ -82,6 +82,14 @@ def test_place_on_the_disc_matters(config):
 
 
 @pytest.mark.accuracy
+def test_squares_of_pixels_are_as_large_as_asked_or_as_the_patch_allows():
+    for asked, patch, want in ((4, 8, 4), (2, 8, 2), (4, 2, 2), (3, 4, 1)):
+        config = ConvLSTMConfig(**{**TINY, "patch": patch}, pixel_size=asked)
+        stem = Stem(config, SPEC)
+        assert stem.convolve[0].kernel_size == stem.convolve[0].stride == (want, want)
+        assert stem.convolve[2].kernel_size == (patch // want, patch // want)
+
+
 def test_patch_stem_sums_the_answers_of_each_pixel():
     stem = Stem(CONFIGS[0], SPEC)
     values, seen = given()
@@ -187,6 +195,7 @@ def test_fewer_frames_are_the_newest():
         (lambda: ConvLSTMConfig(stem="strided", patch=3), "shrinks by a power of two"),
         (lambda: Conv3dConfig(patch=0), "a patch is at least 1 pixel"),
         (lambda: ConvLSTMConfig(pixel_channels=-1), "a number of channels is not negative"),
+        (lambda: ConvLSTMConfig(pixel_size=0), "positive|at least"),
         (lambda: Stem(ConvLSTMConfig(patch=5), SPEC), "patch divides the image's side"),
     ],
 )

@@ -194,8 +194,12 @@ def _require_same_rows(one: Predictions, other: Predictions) -> None:
 
 def _minus(one: Samples, other: Samples) -> Samples:
     # a score without events is infinite in both; their difference is undefined and left out
-    with np.errstate(invalid="ignore"):
-        return {k: v - other[k] for k, v in one.items()}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = {k: v - other[k] for k, v in one.items()}
+        for scale in ("ap", "log"):
+            key = f"rmse_{scale}_pooled"
+            found[f"mse_skill_{scale}_pooled"] = 1 - (one[key] / other[key]) ** 2
+    return found
 
 
 def _rows(
@@ -221,6 +225,7 @@ def _notes(config: ScorecardConfig) -> tuple[str, ...]:
         f"(Kp >= {STORM_KP[storm]})",
         "day d is leads 8(d-1)+1..8d; a day's continuous scores are over its 3-hour values",
         "pooled: one score over all folds; within: mean of the folds' scores",
+        "mse_skill of a difference: 1 - MSE of the one / MSE of the other",
         "brier_skill is against the base rate of the scored rows",
         "intervals: percentile, paired blocks drawn inside each fold",
     )

@@ -6,7 +6,7 @@ forecast does not depend on its batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import final
@@ -22,7 +22,7 @@ from heliosight.core.output import ModelOutput
 from heliosight.core.seeding import stream_seed
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.tables import Moments
-from heliosight.models.auxiliary import AuxiliaryConfig, AuxiliaryHead
+from heliosight.models.auxiliary import ROOT_AREA, AuxiliaryConfig, AuxiliaryHead
 from heliosight.models.convlstm import ConvLSTM
 from heliosight.models.copula import correlated_draws
 from heliosight.models.encoders import EncoderConfig, build_encoder, require_kind, token_count
@@ -141,11 +141,14 @@ class Forecaster(nn.Module):
     ) -> None:
         config = self.config.auxiliary
         width = sum(sizes[name].features for name in self._image_names())
-        wanted = {"image": config.image, "speed": config.speed}
-        for name in (n for n, on in wanted.items() if on and width):
+        leads = self._spec.leads
+        wanted = {"image": leads * config.image, "speed": leads * config.speed, "area": config.area}
+        for name, size in ((n, k) for n, k in wanted.items() if k and width):
             mean, std = _target_moments(name, self._spec, moments)
             with _weights(seed, "auxiliary", name):
-                self.auxiliary[name] = AuxiliaryHead(config, width, self._spec.leads, mean, std)
+                self.auxiliary[name] = AuxiliaryHead(config, width, size, mean, std)
+        if config.every_frame:
+            _require_frame_tokens(self.config, self._spec, self._image_names())
 
     def _image_names(self) -> list[str]:
         return [n for n, m in self._spec.modalities.items() if m.kind == "images"]
@@ -188,6 +191,16 @@ class Forecaster(nn.Module):
             return self.config.encoder(member, self._spec.modalities[member]).type
         return {"branch_norms": "fusion", "projections": "auxiliary"}.get(place, place)
 
+    @property
+    def area_days(self) -> int:
+        """Daily coronal-hole areas that a head names; 0 without such a head."""
+        return self.config.auxiliary.area if "area" in self.auxiliary else 0
+
+    @property
+    def every_frame(self) -> bool:
+        """True when the auxiliary heads speak after every frame."""
+        return self.config.auxiliary.every_frame and len(self.auxiliary) > 0
+
     def set_activation_checkpointing(self, on: bool) -> None:
         """Recompute ConvLSTM frames in backward instead of keeping them, sqrt(T) at a time.
 
@@ -214,11 +227,20 @@ class Forecaster(nn.Module):
         fused = self.fusion(branches)
         forecast, head_features = self.head(fused.vector)
         features |= {**fused.features, **head_features}
-        auxiliary = {}
-        if len(self.auxiliary):
-            summary = torch.cat([features[name] for name in self._image_names()], -1)
-            auxiliary = {name: head(summary) for name, head in self.auxiliary.items()}
-        return ModelOutput(forecast, auxiliary, features)
+        auxiliary, every_frame = self._auxiliary(branches)
+        return ModelOutput(forecast, auxiliary, features, every_frame)
+
+    def _auxiliary(self, branches: Mapping[str, Branch]) -> tuple[dict[str, Tensor], ...]:
+        """What the heads say at issue time, and where they speak at every frame, there too."""
+        if not len(self.auxiliary):
+            return {}, {}
+        images = [branches[name] for name in self._image_names()]
+        if not self.config.auxiliary.every_frame:
+            summary = torch.cat([b.summary for b in images], -1)
+            return {name: head(summary) for name, head in self.auxiliary.items()}, {}
+        tokens = torch.cat([b.tokens for b in images], -1)
+        every = {name: head(tokens) for name, head in self.auxiliary.items()}
+        return {name: x[:, -1] for name, x in every.items()}, every
 
     def _branch(self, name: str, batch: Batch, features: dict[str, Tensor]) -> Branch:
         values, observed = checked(name, self._spec.modalities[name], batch)
@@ -302,6 +324,8 @@ def _target_moments(
     name: str, spec: ForecastSpec, moments: Mapping[str, Moments]
 ) -> tuple[float, float]:
     """Mean and deviation of what an auxiliary head predicts."""
+    if name == "area":
+        return ROOT_AREA
     if name == "image" or name in moments:
         found = moments[TARGET if name == "image" else name]
         return found.mean[0], found.std[0]
@@ -315,6 +339,22 @@ def _target_moments(
         f"Give moments[{name!r}] or an input series with that variable.",
         f"model.auxiliary.{name}",
     )
+
+
+def _require_frame_tokens(
+    config: ForecasterConfig, spec: ForecastSpec, images: Sequence[str]
+) -> None:
+    """Heads that speak at every frame need a token a frame, all image modalities in step."""
+    found = {name: config.encoder(name, spec.modalities[name]) for name in images}
+    pooling = {name: getattr(encoder, "pooling", "") for name, encoder in found.items()}
+    steps = {(spec.modalities[name].steps, spec.modalities[name].cadence_hours) for name in images}
+    if any(kind != "last" for kind in pooling.values()) or len(steps) > 1:
+        raise ConfigError(
+            "heads that speak at every frame need image encoders that pool by `last`, in step",
+            f"pooling {pooling}, steps and cadence {sorted(steps)}",
+            "Set images.pooling=last or auxiliary.every_frame=false.",
+            "model.auxiliary.every_frame",
+        )
 
 
 @contextmanager

@@ -27,8 +27,9 @@ class ConvLSTMConfig:
     ----------
     stem : `patch` cuts each frame into squares of `patch` pixels, `strided` halves it by
         convolutions until it is `patch` times smaller, `none` keeps full resolution.
-    pixel_channels : nonlinear answers of 2-pixel squares before the patch sums them; 0 makes the
+    pixel_channels : nonlinear answers of small squares before the patch sums them; 0 makes the
         patch a linear map, which sees a mean brightness and hardly a coronal hole.
+    pixel_size : side of those squares [pixel]; the greatest common divisor with the patch is used.
     position : add a learned code for each place of the map after the stem.
     forget_bias : `chrono` spreads the cells' memory up to `memory` frames (0: all frames).
     grid : a frame's token keeps this many rows and columns of the map (at most; the greatest
@@ -45,6 +46,7 @@ class ConvLSTMConfig:
     patch: int = 4
     stem_channels: int = 16
     pixel_channels: int = 8
+    pixel_size: int = 2
     position: bool = True
     forget_bias: ForgetBias = "chrono"
     memory: int = 0
@@ -61,6 +63,7 @@ class ConvLSTMConfig:
         divides(self, "heads", "features")
         _check_patch(self.stem, self.patch, self.type)
         _check_pixels(self.pixel_channels, self.type)
+        positive(self, "pixel_size")
         if self.memory < 0:
             raise ConfigError(
                 "a number of frames is not negative", str(self.memory), where="convlstm.memory"
@@ -81,6 +84,7 @@ class Conv3dConfig:
     patch: int = 4
     stem_channels: int = 16
     pixel_channels: int = 8
+    pixel_size: int = 2
     position: bool = True
     grid: int = 4
     pooling: PoolingKind = "attention"
@@ -94,6 +98,7 @@ class Conv3dConfig:
         divides(self, "heads", "features")
         _check_patch(self.stem, self.patch, self.type)
         _check_pixels(self.pixel_channels, self.type)
+        positive(self, "pixel_size")
 
 
 ImageConfig = ConvLSTMConfig | Conv3dConfig
@@ -160,7 +165,7 @@ class Stem(nn.Module):
 def _stem_convolutions(config: ImageConfig, channels: int) -> nn.Module:
     width, patch = config.stem_channels, config.patch
     if config.stem == "patch":
-        return _patches(channels, config.pixel_channels, width, patch)
+        return _patches(channels, config, width, patch)
     steps = round(math.log2(patch))
     layers: list[nn.Module] = []
     for k in range(steps):
@@ -168,15 +173,16 @@ def _stem_convolutions(config: ImageConfig, channels: int) -> nn.Module:
     return nn.Sequential(*layers[:-1])
 
 
-def _patches(channels: int, pixels: int, width: int, patch: int) -> nn.Module:
+def _patches(channels: int, config: ImageConfig, width: int, patch: int) -> nn.Module:
     """A coronal hole is a threshold on brightness; the mean of a patch has lost it.
 
-    So squares of 2 pixels (1 where the patch is odd) answer nonlinearly first, and the patch sums
-    the answers.
+    So squares of `pixel_size` pixels (1 where the patch is odd) answer nonlinearly first, and the
+    patch sums the answers.
     """
+    pixels = config.pixel_channels
     if not pixels:
         return nn.Conv2d(channels, width, patch, stride=patch)
-    fine = math.gcd(2, patch)
+    fine = math.gcd(config.pixel_size, patch)
     answer = nn.Conv2d(channels, pixels, fine, stride=fine)
     nn.init.kaiming_normal_(answer.weight, nonlinearity="relu")
     nn.init.uniform_(answer.bias, -1.0, 1.0)  # thresholds over the range of normalised grey levels

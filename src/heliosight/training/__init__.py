@@ -5,6 +5,7 @@ from heliosight.training.config import StoppingConfig, TrainingConfig
 from heliosight.training.distributed import torchrun_group
 from heliosight.training.groups import ClippingConfig, OptimiserConfig
 from heliosight.training.journal import read_log
+from heliosight.training.lessons import teacher_spec
 from heliosight.training.loop import TrainResult, train
 from heliosight.training.losses import NOAA_STORM_WEIGHTS, ContrastiveConfig, LossConfig
 from heliosight.training.predict import fit_copula, predict
@@ -42,6 +43,7 @@ __all__ = [
     "read_log",
     "save_weights",
     "take_weights",
+    "teacher_spec",
     "torchrun_group",
     "train",
     "weights_bytes",

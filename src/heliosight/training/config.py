@@ -38,6 +38,8 @@ class TrainingConfig:
     ----------
     epochs : when there are no stages (30 if not given); with stages it may only repeat their sum.
     epoch_windows : windows of an epoch, drawn anew each time; None is all.
+    validation_windows : windows of the validation block that are judged after each epoch, evenly
+        spaced; None is all. Neighbours repeat each other, so a few hundred tell as much.
     batch_size, accumulation : an optimiser step sees `batch_size * accumulation` windows,
         `batch_size` at a time, divided among the processes.
     precision : of weights and arithmetic; `bf16` is autocast over float32 weights.
@@ -50,6 +52,7 @@ class TrainingConfig:
     seed: int = 0
     epochs: int | None = None
     epoch_windows: int | None = None
+    validation_windows: int | None = None
     batch_size: int = 32
     accumulation: int = 1
     precision: Precision = "float32"
@@ -67,7 +70,11 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         counts = {"batch_size": self.batch_size, "accumulation": self.accumulation}
-        optional = {"epochs": self.epochs, "epoch_windows": self.epoch_windows}
+        optional = {
+            "epochs": self.epochs,
+            "epoch_windows": self.epoch_windows,
+            "validation_windows": self.validation_windows,
+        }
         given = {name: n for name, n in optional.items() if n is not None}
         for name, count in {**counts, **given}.items():
             require(count > 0, "a count is at least one", count, where=name)

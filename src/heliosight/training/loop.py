@@ -18,7 +18,7 @@ from heliosight.training.config import TrainingConfig
 from heliosight.training.groups import train_only
 from heliosight.training.journal import LOG
 from heliosight.training.protocol import Trainable
-from heliosight.training.run import Run, Times
+from heliosight.training.run import Run, Times, evenly
 from heliosight.training.step import require_finite, summed, take_step
 from heliosight.training.views import feature_views
 from heliosight.training.weights import load_weights
@@ -55,6 +55,7 @@ def train(
     resume: bool = True,
     *,
     data_hash: str = "",
+    teacher: WindowSource | None = None,
 ) -> TrainResult:
     """Train `model` on windows issued at `train_times`, choosing by those of `validation_times`.
 
@@ -67,6 +68,8 @@ def train(
     train_times, validation_times : `(N,)` int64 UTC seconds.
     folder : takes the checkpoint, the best weights and the log.
     data_hash : of the store; a checkpoint made with another one is refused.
+    teacher : series windows (`lessons.teacher_spec`) for heads that speak at every frame or name
+        coronal-hole areas; it is never an input.
 
     Raises
     ------
@@ -75,13 +78,15 @@ def train(
     RecordError : the folder's checkpoint is broken or belongs to another run.
     TrainingStopped : a value that is not finite; the last checkpoint is intact.
     """
-    times = Times(np.asarray(train_times, np.int64), np.asarray(validation_times, np.int64))
-    run = Run(model, source, times, config, folder, data_hash)
+    times = Times(
+        np.asarray(train_times, np.int64),
+        evenly(np.asarray(validation_times, np.int64), config.validation_windows),
+    )
+    run = Run(model, source, times, config, folder, data_hash, teacher)
     run.open_journal(resume)
     devices = [run.device] if run.device.type == "cuda" else []
-    steps = run.epoch_steps * sum(s.epochs for s in config.plan)
-    with torch.random.fork_rng(devices), bar("training", steps) as progress:
-        progress.advance(run.position.epoch * run.epoch_steps + run.position.step)
+    with torch.random.fork_rng(devices), bar("training", run.all_steps) as progress:
+        progress.advance(run.steps_done)
         while not run.position.done:
             _epoch(run, progress)
     run.team.wait()
@@ -123,7 +128,7 @@ def _validate(run: Run) -> dict[str, Any]:
             batch = run.source.batch(mine).to(run.device, run.dtype)
             with run.autocast():
                 output = run.model(batch)
-            sums = run.objective.sums(output, batch, run.speed(batch))
+            sums = run.objective.sums(output, batch, run.speed(batch), run.lesson(batch, output))
             parts.update({n: float(x) for n, x in sums.items()})
             total += run.objective.weights(batch)
             views = views or feature_views(output.features, run.source.spec)

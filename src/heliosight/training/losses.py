@@ -21,6 +21,7 @@ from heliosight.core.forecast import Forecast
 from heliosight.core.geomagnetic import STORM_AP, storm_threshold
 from heliosight.core.output import ModelOutput
 from heliosight.training.checks import require
+from heliosight.training.lessons import AREA, Lesson
 from heliosight.training.speed import SPEED, Speed
 
 TERMS = ("quantile", "crps", "mse", "mae", "huber")
@@ -81,13 +82,18 @@ class LossConfig:
 NOAA_STORM_WEIGHTS = {"G1": 2.0, "G2": 3.0, "G3": 4.0, "G4": 6.0, "G5": 8.0}
 
 
-def lead_weights(batch: Batch, config: LossConfig) -> Tensor:
-    """Weight of every lead, `(B, L)`: 0 where the target is unknown, else its storm class's."""
+def lead_weights(batch: Batch | Lesson, config: LossConfig) -> Tensor:
+    """Weight of every lead, `(..., L)`: 0 where the target is unknown, else its storm class's."""
     weight = torch.ones_like(batch.target)
     for storm in sorted(config.storm_weights, key=STORM_AP.__getitem__):
         reached = batch.target > storm_threshold(storm)
         weight = torch.where(reached, config.storm_weights[storm], weight)
     return weight * batch.target_mask
+
+
+def log_target(batch: Batch | Lesson) -> Tensor:
+    """y = log1p(ap), 0 where unknown."""
+    return torch.where(batch.target_mask, torch.log1p(batch.target), 0.0)
 
 
 def pinball(forecast: Forecast, y: Tensor) -> Tensor:
@@ -155,6 +161,33 @@ def _aligned(a: Tensor, b: Tensor, config: ContrastiveConfig) -> Tensor:
     return torch.stack(both).mean()
 
 
+def auxiliary_errors(
+    output: ModelOutput,
+    batch: Batch,
+    config: LossConfig,
+    speed: Speed | None = None,
+    lesson: Lesson | None = None,
+) -> list[Tensor]:
+    """Weighted squared error of each auxiliary head, summed over windows and leads.
+
+    A lesson's moments count as one together, so that speaking more often weighs no more.
+    """
+    heads, found = dict(output.auxiliary), []
+    weight, y = lead_weights(batch, config), log_target(batch)
+    said = {name: output.every_frame.get(name, x[:, None]) for name, x in heads.items()}
+    if speed is not None:
+        found.append((weight * speed.error(heads[SPEED].to(y))).sum())
+    if lesson is not None:
+        weight, y = lead_weights(lesson, config), log_target(lesson)
+        if AREA in heads:
+            error = lesson.area_error(said[AREA])
+            found.append((error * weight.sum(-1)).mean(1).sum())
+    else:
+        weight, y = weight[:, None], y[:, None]
+    forecasts = [x.to(y) for name, x in said.items() if name not in (SPEED, AREA)]
+    return found + [(weight * (x - y) ** 2).sum(-1).mean(1).sum() for x in forecasts]
+
+
 @final
 class Objective:
     """The loss of a stage: forecast terms, auxiliary heads, alignment.
@@ -185,28 +218,28 @@ class Objective:
         return torch.stack([lead, lead.new_tensor(float(len(batch)))])
 
     def sums(
-        self, output: ModelOutput, batch: Batch, speed: Speed | None = None
+        self,
+        output: ModelOutput,
+        batch: Batch,
+        speed: Speed | None = None,
+        lesson: Lesson | None = None,
     ) -> dict[str, Tensor]:
         """Every part of the loss, weighted and summed over windows and leads; see `divided`.
 
-        Auxiliary heads predict log1p(ap), but one named `speed`, which predicts `speed`.
+        Auxiliary heads predict log1p(ap), but `speed` and `area`, which predict `speed` and the
+        areas of the `lesson`. Heads that speak at every frame are held to the lesson's targets.
         """
-        weight = lead_weights(batch, self.config)
-        y = torch.where(batch.target_mask, torch.log1p(batch.target), 0.0)
+        weight, y = lead_weights(batch, self.config), log_target(batch)
         parts = {
             name: self.main * scale * (weight * self._term(name, output, y)).sum()
             for name, scale in self.config.terms.items()
             if scale * self.main > 0
         }
-        errors = [
-            (predicted.to(y) - y) ** 2
-            for name, predicted in output.auxiliary.items()
-            if name != SPEED
-        ]
-        if speed is not None:
-            errors.append(speed.error(output.auxiliary[SPEED].to(y)))
-        if self.auxiliary > 0 and errors:
-            parts[AUXILIARY] = self.auxiliary * (weight * torch.stack(errors)).sum()
+        errors = []
+        if self.auxiliary > 0:
+            errors = auxiliary_errors(output, batch, self.config, speed, lesson)
+        if errors:
+            parts[AUXILIARY] = self.auxiliary * torch.stack(errors).sum()
         contrastive = self.config.contrastive
         if contrastive.kind != "none" and contrastive.weight * self.main > 0:
             aligned = contrastive_sum(branch_features(output, self.modalities), contrastive)

@@ -14,6 +14,7 @@ import torch
 from heliosight.core.batch import Batch
 from heliosight.core.clock import to_text
 from heliosight.core.errors import ConfigError, SpecError
+from heliosight.core.output import ModelOutput
 from heliosight.core.ports import WindowSource
 from heliosight.core.seeding import numpy_stream
 from heliosight.training.augmentation import augment, draw
@@ -36,6 +37,13 @@ from heliosight.training.groups import (
     train_only,
 )
 from heliosight.training.journal import LOG, Journal
+from heliosight.training.lessons import (
+    Lesson,
+    frame_cadence,
+    lesson,
+    moments_of,
+    require_teacher,
+)
 from heliosight.training.losses import Objective
 from heliosight.training.protocol import Trainable, parameters_by_group, require_same_spec
 from heliosight.training.speed import SPEED, Speed, speed_ahead, speed_column
@@ -59,6 +67,13 @@ class Times:
         if len(shared):
             rule = "training and validation share no issue time"
             raise SpecError(rule, f"{len(shared)}, first {to_text(shared[0])}")
+
+
+def evenly(times: np.ndarray, count: int | None) -> np.ndarray:
+    """`count` of the ascending times, evenly spaced; all of them where there are no more."""
+    if count is None or count >= len(times):
+        return times
+    return times[np.linspace(0, len(times) - 1, count).round().astype(int)]
 
 
 def resolve_device(config: TrainingConfig) -> torch.device:
@@ -98,7 +113,9 @@ class Run:
         config: TrainingConfig,
         folder: Path,
         data_hash: str = "",
+        teacher: WindowSource | None = None,
     ) -> None:
+        self.teacher = teacher
         self.source, self.times, self.config, self.folder = source, times, config, folder
         self.team: Team = current_team()
         self.device = resolve_device(config)
@@ -126,6 +143,9 @@ class Run:
         self.has_speed = f"auxiliary.{SPEED}" in getattr(model, "parts", ())
         if self.has_speed:
             speed_column(self.source.spec)
+        days, self.every = getattr(model, "area_days", 0), getattr(model, "every_frame", False)
+        require_teacher(self.teacher, days, self.every)
+        self.taught = days > 0 or self.every
 
     @property
     def stage(self) -> StageConfig:
@@ -134,13 +154,32 @@ class Run:
 
     @property
     def epoch_windows(self) -> int:
-        """Windows of an epoch."""
-        return min(self.config.epoch_windows or len(self.times.train), len(self.times.train))
+        """Windows of an epoch of the running stage."""
+        return self.windows_of(self.stage)
+
+    def windows_of(self, stage: StageConfig) -> int:
+        """Windows of an epoch of a stage."""
+        asked = stage.epoch_windows or self.config.epoch_windows
+        return min(asked or len(self.times.train), len(self.times.train))
+
+    @property
+    def all_steps(self) -> int:
+        """Optimiser steps of all stages if none stops early."""
+        size = self.config.step_windows
+        return sum(s.epochs * -(-self.windows_of(s) // size) for s in self.config.plan)
 
     @property
     def epoch_steps(self) -> int:
         """Optimiser steps of an epoch."""
         return -(-self.epoch_windows // self.config.step_windows)
+
+    @property
+    def steps_done(self) -> int:
+        """Optimiser steps up to here, those counted in that early stopping left out."""
+        size, p = self.config.step_windows, self.position
+        before = self.config.plan[: p.stage]
+        steps = sum(s.epochs * -(-self.windows_of(s) // size) for s in before)
+        return steps + p.stage_epoch * self.epoch_steps + p.step
 
     def enter_stage(self) -> None:
         """Freeze what the stage freezes; a fresh optimiser and objective for what it trains."""
@@ -181,6 +220,17 @@ class Run:
             return None
         found = speed_ahead(self.source, batch.issue_time.cpu().numpy())
         return Speed(found.values.to(self.device), found.known.to(self.device))
+
+    def lesson(self, batch: Batch, output: ModelOutput) -> Lesson | None:
+        """What the auxiliary heads should have said, if the model has such heads."""
+        if self.teacher is None or not self.taught:
+            return None
+        count, cadence = 1, 0
+        if self.every:
+            count = next(iter(output.every_frame.values())).shape[1]
+            cadence = frame_cadence(self.source.spec)
+        moments = moments_of(batch.issue_time.cpu().numpy(), count, cadence)
+        return lesson(self.teacher, moments).to(self.device)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """bf16 autocast when the config asks for it."""

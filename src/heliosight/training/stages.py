@@ -26,6 +26,7 @@ class StageConfig:
     rates : learning rate by group, before `rate`.
     main_weight : weight of the forecast's loss; 0 lets a branch learn through its own head alone.
     auxiliary_weight : of the auxiliary heads; None keeps the loss's.
+    epoch_windows : windows of an epoch of this stage; None keeps the training's.
     """
 
     name: str = ALL
@@ -35,10 +36,13 @@ class StageConfig:
     rates: dict[str, float] = field(default_factory=dict)
     main_weight: float = 1.0
     auxiliary_weight: float | None = None
+    epoch_windows: int | None = None
 
     def __post_init__(self) -> None:
         where = f"stage {self.name}"
         require(self.epochs > 0, "a stage has at least one epoch", self.epochs, where=where)
+        some = self.epoch_windows is None or self.epoch_windows > 0
+        require(some, "an epoch has at least one window", self.epoch_windows, where=where)
         require(bool(self.groups), "a stage trains at least one group", self.groups, where=where)
         given = [r for r in (self.rate, *self.rates.values()) if r is not None]
         require(all(r > 0 for r in given), "a learning rate is positive", given, where=where)

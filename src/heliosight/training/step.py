@@ -46,7 +46,8 @@ def _backward(run: Run, batch: Batch, total: Tensor) -> dict[str, float]:
     """Add the gradient of this batch's share of the step's loss; returns the loss's parts."""
     with run.autocast():
         output = run.forward(batch)
-    parts = run.objective.divided(run.objective.sums(output, batch, run.speed(batch)), total)
+    sums = run.objective.sums(output, batch, run.speed(batch), run.lesson(batch, output))
+    parts = run.objective.divided(sums, total)
     loss = torch.stack(list(parts.values())).sum() if parts else total[0]
     if not loss.requires_grad:
         raise ConfigError(

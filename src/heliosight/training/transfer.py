@@ -35,10 +35,14 @@ class Transferred:
     fresh: tuple[str, ...]
 
 
-def take_weights(model: nn.Module, path: Path) -> Transferred:
+def take_weights(model: nn.Module, path: Path, parts: Sequence[str] = ("",)) -> Transferred:
     """Fine-tuning's start: take every parameter of the same name and shape from saved weights.
 
     Buffers stay: the moments by which a model normalises belong to the world it learns next.
+
+    Parameters
+    ----------
+    parts : beginnings of the names that are taken, for example `encoders.images`.
 
     Raises
     ------
@@ -46,7 +50,8 @@ def take_weights(model: nn.Module, path: Path) -> Transferred:
     """
     saved = load(path.read_bytes())
     own = dict(model.named_parameters())
-    taken = [n for n, p in own.items() if n in saved and saved[n].shape == p.shape]
+    fits = [n for n, p in own.items() if n in saved and saved[n].shape == p.shape]
+    taken = [n for n in fits if n.startswith(tuple(parts))]
     if not taken:
         do = "Fine-tune a model of the same architecture."
         raise SpecError("saved weights share parameters with the model", "none", do, str(path))

@@ -112,6 +112,21 @@ class SplitConfig:
 
 
 @dataclass(frozen=True)
+class StartConfig:
+    """Weights of another run to start from (fine-tuning).
+
+    Attributes
+    ----------
+    weights : a `weights.safetensors`; empty starts fresh.
+    parts : beginnings of the names of the parameters that are taken; a system that has none of
+        them starts fresh.
+    """
+
+    weights: str = ""
+    parts: tuple[str, ...] = ("encoders.images", "auxiliary")
+
+
+@dataclass(frozen=True)
 class ExamineConfig:
     """Which fold is diagnosed (counted from the last with -1), and how thoroughly.
 
@@ -169,6 +184,7 @@ class AppConfig:
     systems: dict[str, tuple[str, ...]] = field(default_factory=dict)
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ForecasterConfig = field(default_factory=ForecasterConfig)
+    start: StartConfig = field(default_factory=StartConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluate: RealTableConfig = field(default_factory=RealTableConfig)
     diagnose: ExamineConfig = field(default_factory=ExamineConfig)

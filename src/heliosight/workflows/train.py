@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from heliosight.training import (
     train,
     weights_bytes,
 )
+from heliosight.workflows.beginning import settings_of, start_key, started, teacher
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
 
@@ -62,7 +62,7 @@ def key_of(study: Study, system: str, number: int) -> str:
     """What one trained system depends on."""
     config = study.run.config
     parts = (config.spec(system), config.model, config.training, config.seed, number)
-    return study.run.key("train", study.key, *parts)
+    return study.run.key("train", study.key, *parts, *start_key(config.start))
 
 
 def trained(study: Study, system: str, number: int) -> TrainedRun:
@@ -83,10 +83,11 @@ def _train(study: Study, system: str, number: int, folder: Path, key: str) -> Tr
     fold, config = study.folds[number], study.run.config
     work = folder.with_name(f"{folder.name}.work-{key[:12]}")
     windows = study.windows(system)
-    model = study.untrained(system, fold)
-    settings = replace(config.training, seed=config.seed)
+    model = started(study.untrained(system, fold), config.start)
+    settings = settings_of(config, system)
     learn, tune = study.times(system, fold.train), study.times(system, fold.validation)
-    result = train(model, windows, learn, tune, settings, work, data_hash=study.key)
+    taught = teacher(study, model)
+    result = train(model, windows, learn, tune, settings, work, data_hash=study.key, teacher=taught)
     fit_copula(model, windows, tune, seed=config.seed)
     forecast = predict(model, windows, study.times(system, fold.test), name=system, fold=number)
     record = TrainedRun(
