@@ -1,0 +1,103 @@
+"""Did a remedy do what it declared? Decided over all seeds, against both controls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+from heliosight.core.records import Finding, Interval
+from heliosight.remedy.quick import LOST
+
+
+class Fault(NamedTuple):
+    """A fault by the part that has it and its cause; several checks may see the same one."""
+
+    subject: str
+    cause: str
+
+    def __str__(self) -> str:
+        """For people: `state not carried in cell.images.0`."""
+        return f"{self.cause.replace('_', ' ')} in {self.subject}"
+
+
+@final
+@dataclass(frozen=True)
+class Arm:
+    """What one way of training gave: the faults of each seed's model."""
+
+    name: str
+    faults: tuple[frozenset[Fault], ...]
+
+    def seeds_without(self, targets: Iterable[Fault]) -> int:
+        """Seeds in which none of these faults is left."""
+        wanted = frozenset(targets)
+        return sum(not (found & wanted) for found in self.faults)
+
+    def usual(self) -> frozenset[Fault]:
+        """Faults of more than half of the seeds."""
+        count = Counter(fault for found in self.faults for fault in found)
+        return frozenset(f for f, n in count.items() if 2 * n > len(self.faults))
+
+
+@final
+@dataclass(frozen=True)
+class Judgement:
+    """Accepted or not, with what it was decided by."""
+
+    accepted: bool
+    cleared: int
+    control_cleared: int
+    new_faults: tuple[str, ...]
+    reason: str
+
+
+def lost(finding: Finding) -> bool:
+    """T14 proved by an equivalence test that the branch does not arrive at the fusion."""
+    return finding.check == "T14" and finding.outcome == "inconclusive" and bool(finding.action)
+
+
+def faults_of(findings: Iterable[Finding]) -> frozenset[Fault]:
+    """Every fault, and branches lost at the fusion."""
+    found = {Fault(f.subject, f.cause) for f in findings if f.outcome == "fault"}
+    return frozenset(found | {Fault(f.subject, LOST) for f in findings if lost(f)})
+
+
+def judge(
+    targets: Sequence[Fault],
+    arm: Arm,
+    controls: Sequence[Arm],
+    changes: Mapping[str, Interval],
+    margin: float,
+) -> Judgement:
+    """The verdict on one arm.
+
+    Accepted when in most seeds all `targets` are gone, in no control they are, no fault is there
+    in most seeds that the first control (training as it was) does not have, and the mean squared
+    error has risen by less than `margin` against it (upper bound of the interval).
+
+    Parameters
+    ----------
+    controls : training as it was first, then a random remedy.
+    changes : error minus each control's by its name, in shares of the target's variance.
+    """
+    seeds = len(arm.faults)
+    cleared = arm.seeds_without(targets)
+    control = max((c.seeds_without(targets) for c in controls), default=0)
+    new = tuple(sorted(str(f) for f in arm.usual() - controls[0].usual()))
+    worse = changes[controls[0].name]
+    reasons = []
+    if 2 * cleared <= seeds:
+        reasons.append(f"the fault is still there in {seeds - cleared} of {seeds} seeds")
+    if 2 * control > seeds:
+        reasons.append(f"a control lost the fault as well, in {control} of {seeds} seeds")
+    if new:
+        reasons.append(f"it brought {', '.join(new)}")
+    if worse.high is None or worse.high >= margin:
+        high = "unknown" if worse.high is None else f"{worse.high:+.3f}"
+        reasons.append(f"a loss of skill is not excluded: {high} against a margin of {margin:g}")
+    told = "; ".join(reasons) or (
+        f"the fault is gone in {cleared} of {seeds} seeds, {control} with a control"
+    )
+    return Judgement(not reasons, cleared, control, new, told)

@@ -1,0 +1,86 @@
+"""Remedies that change how a network is trained."""
+
+from __future__ import annotations
+
+from heliosight.core.records import Prescription
+
+SKILL = ("skill",)
+
+SCHEDULE: tuple[Prescription, ...] = (
+    Prescription(
+        "progressive",
+        ("lazy_or_blocked", "starved_branch", "slow_branch", "not_learning"),
+        "The image branch first learns through its own head, then with the fusion, then "
+        "everything: a frozen random fusion would teach it nothing.",
+        {
+            "model.auxiliary.image": True,
+            "training.clipping.groups": {},
+            "training.curriculum.steps": [],
+            "training.stages": {"$progressive": 1e-3},
+        },
+        "the branch has something to say before the other has explained all",
+        ("USE", "T8", "T16", "T17"),
+        SKILL,
+        "training",
+        "Train the image branch with its own head for a fifth of the epochs (1e-3), then with "
+        "fusion and head, then all at the usual rate.",
+        "USE is no fault; the auxiliary forecast of the first stage beats climatology.",
+        ("auxiliary",),
+    ),
+    Prescription(
+        "curriculum",
+        ("short_sight", "learned_short_memory", "vanishing_state", "time_unused"),
+        "From a quarter to a half to all frames, the newest always kept, the cell learns to "
+        "remember step by step.",
+        {"training.curriculum.steps": {"$curriculum": [0.25, 0.5]}},
+        "older frames move the forecast",
+        ("T12", "T13"),
+        SKILL,
+        "training",
+        "Train on the newest 7 frames, then 14, then 28, always those next to the issue time.",
+        "T12: the frames that hold 95 % of the use grow.",
+    ),
+    Prescription(
+        "temporal_augmentation",
+        ("memorisation", "static_map"),
+        "Shifted windows with missing frames are other examples of the same physics; nothing "
+        "wraps around and nothing from after the issue time comes in.",
+        {"training.augmentation.image_shift": 2, "training.augmentation.frame_dropout": 0.1},
+        "validation loss falls after the first epoch",
+        ("T19", "T22"),
+        SKILL,
+        "training",
+        "Shift frames by up to two into the past, mark a tenth of them unobserved in half of the "
+        "windows; never roll, never flip time.",
+        "T19: the best epoch is not the first.",
+    ),
+    Prescription(
+        "regularise",
+        ("memorisation", "overconfident", "harmful_reliance", "spurious_reliance"),
+        "A branch with more freedom than data learns the training windows by heart.",
+        {
+            "training.optimiser.weight_decay": {"$times": [5.0, "training.optimiser.weight_decay"]},
+            "model.@images.dropout": 0.3,
+        },
+        "the forecast's amplitude fits its skill",
+        ("T19", "T20", "USE", "T9"),
+        SKILL,
+        "training",
+        "Five times the weight decay and dropout 0.3 on the memorising branch.",
+        "T19: no rise from the first epoch on; T20: calibration slope 1.",
+    ),
+    Prescription(
+        "fresh_head",
+        ("collapse",),
+        "A head whose weights decayed to a constant starts anew near climatology, without decay.",
+        {"training.optimiser.weight_decay": 0.0},
+        "the forecast varies with its input",
+        ("T20",),
+        SKILL,
+        "training",
+        "Initialise the head anew, remove weight decay, and check that the target is transformed "
+        "and the loss is not flat.",
+        "T20: variance of the forecast above 1 % of the target's.",
+        ("head", "fusion"),
+    ),
+)

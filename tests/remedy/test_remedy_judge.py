@@ -1,0 +1,60 @@
+import pytest
+from remedy_worlds import LAZY, LOST_BRANCH, NOT_CARRIED, OPEN
+
+from heliosight.core.records import Interval
+from heliosight.remedy import Arm, Fault, faults_of, judge
+
+ILL, OTHER = Fault("cell.images.0", "state_not_carried"), Fault("images", "misused")
+FLAT = Interval(0.0, -0.01, 0.01)
+
+
+def arm(*seeds, name="arm"):
+    return Arm(name, tuple(frozenset(s) for s in seeds))
+
+
+CONTINUED = arm([ILL], [ILL], [ILL], name="continued")
+RANDOM = arm([ILL], [ILL], [ILL], name="random")
+
+
+def verdict(found, change=FLAT, controls=(CONTINUED, RANDOM)):
+    return judge([ILL], found, controls, {c.name: change for c in controls}, 0.02)
+
+
+def test_a_remedy_that_keeps_its_promise_is_accepted():
+    v = verdict(arm([], [], [ILL]))
+    assert v.accepted and (v.cleared, v.control_cleared, v.new_faults) == (2, 0, ())
+    assert "gone in 2 of 3 seeds" in v.reason
+
+
+@pytest.mark.parametrize(
+    ("found", "change", "controls", "told"),
+    [
+        (arm([ILL], [ILL], []), FLAT, (CONTINUED, RANDOM), "still there in 2 of 3"),
+        (arm([OTHER], [OTHER], []), FLAT, (CONTINUED, RANDOM), "it brought misused in images"),
+        (arm([], [], []), Interval(0.0, -0.05, 0.03), (CONTINUED, RANDOM), "not excluded: .0.030"),
+        (arm([], [], []), Interval(0.0), (CONTINUED, RANDOM), "not excluded: unknown"),
+        (arm([], [], []), FLAT, (CONTINUED, arm([], [], [ILL], name="random")), "a control lost"),
+    ],
+)
+def test_one_broken_promise_refutes_it(found, change, controls, told):
+    v = verdict(found, change, controls)
+    assert not v.accepted
+    with pytest.raises(AssertionError, match=told):
+        raise AssertionError(v.reason)
+
+
+def test_a_fault_that_the_control_has_too_is_not_new():
+    controls = (arm([ILL, OTHER], [ILL, OTHER], [ILL], name="continued"), RANDOM)
+    assert verdict(arm([OTHER], [OTHER], [OTHER]), controls=controls).accepted
+    rare = arm([OTHER], [], [])
+    assert verdict(rare).accepted, "a fault of one seed in three is not the usual one"
+
+
+def test_faults_are_named_by_part_and_cause():
+    found = faults_of([NOT_CARRIED, NOT_CARRIED, LAZY, LOST_BRANCH, OPEN])
+    assert found == {
+        ILL,
+        Fault("images", "lazy_or_blocked"),
+        Fault("images", "lost_at_fusion"),
+    }
+    assert str(ILL) == "state not carried in cell.images.0"
