@@ -13,10 +13,11 @@ from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
 from heliosight.core.seeding import numpy_stream
 from heliosight.core.tables import BAD_FRAME, MISSING
-from heliosight.data.fits_frames import SCALINGS, Scaling, read_fits
+from heliosight.data.fits_frames import read_fits
 from heliosight.data.frames import Frame, image_table, resize
 from heliosight.data.npz_frames import frame_count, read_npz
 from heliosight.data.png_frames import read_png, read_pngs
+from heliosight.data.prepare import SCALINGS, Scaling
 from heliosight.data.quality import bad_frames, departure
 
 SIX = 6 * 3600
@@ -292,7 +293,7 @@ def test_scaling_runs_from_low_to_high():
     [
         ({"INSTRUME": "EIT"}, "is AIA 193, AIA 211 or an HMI.*EIT"),
         ({"WAVELNTH": 1600}, "is AIA 193"),
-        ({"EXPTIME": 0.0}, "EXPTIME is positive"),
+        ({"EXPTIME": 0.0}, "exposure of an image is positive"),
         ({"CROTA2": 45.0}, "CROTA2 is 0 or 180.*45"),
         ({"T_OBS": "yesterday"}, "T_OBS or DATE-OBS holds the time"),
     ],

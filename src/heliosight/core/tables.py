@@ -14,6 +14,7 @@ MISSING = 1  # the archive says so (fill value, no row, no frame)
 OUT_OF_RANGE = 2  # outside the vocabulary's valid range
 BAD_FRAME = 4  # black, constant, truncated or badly exposed image
 INTERPOLATED = 8  # a remark: value was averaged over an interval with holes
+PRELIMINARY = 16  # a remark: the archive may still revise the value
 UNOBSERVED = MISSING | OUT_OF_RANGE | BAD_FRAME
 
 
@@ -92,6 +93,7 @@ class ImageTable:
     frames : `(N, C, H, W)` uint8 (may be memory-mapped), north up, solar west right.
     flags : `(N, C)` uint8.
     latency : time after the observation at which a frame is known [s].
+    history : corrections the frames have had, in order; each is made once and only once.
     """
 
     name: str
@@ -101,6 +103,7 @@ class ImageTable:
     frames: np.ndarray
     flags: np.ndarray
     latency: int = 0
+    history: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_axis(self.name, self.times, self.cadence)

@@ -24,7 +24,11 @@ def require_file(path: Path) -> Path:
 
 def read_text(path: Path, kind: str) -> str:
     """The text of an ASCII or UTF-8 file; other bytes raise `DataError`."""
-    data = require_file(path).read_bytes()
+    return text_of(require_file(path).read_bytes(), kind, path)
+
+
+def text_of(data: bytes, kind: str, path: Path) -> str:
+    """The text of a document that came from `path`, as `read_text`."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

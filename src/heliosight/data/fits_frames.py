@@ -1,4 +1,4 @@
-"""FITS frames of AIA and HMI, scaled to grey levels (needs the extra `solar`).
+"""FITS images of AIA and HMI (needs the extra `solar`).
 
 Source of the conventions: FITS standard 4.0 (row 0 is the bottom row, so rows are flipped) and the
 SDO keyword documents (HMI stamps are TAI, AIA stamps UTC; HMI is stored upside down, CROTA2 180).
@@ -6,77 +6,88 @@ SDO keyword documents (HMI stamps are TAI, AIA stamps UTC; HMI is stored upside 
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
+from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
+from heliosight.data.aiapy_door import aiapy_version, has_aiapy, registered
 from heliosight.data.assemble import require_file
-from heliosight.data.frames import Frame, require_square, resize, to_uint8
+from heliosight.data.degradation import Throughput
+from heliosight.data.frames import Frame, require_square
+from heliosight.data.prepare import (
+    DEGRADATION,
+    EXPOSURE,
+    NORTH,
+    SCALINGS,
+    Disc,
+    Image,
+    Scaling,
+    divided,
+    is_bad,
+    to_frame,
+    undimmed,
+)
+from heliosight.data.tai import seconds_of_tai_text
 
-
-@final
-@dataclass(frozen=True)
-class Scaling:
-    """Physical values to grey levels: `low` becomes 0 and `high` 255, by `log10` or linearly."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Grey levels 0..255, float, any shape; values beyond the ends saturate as in a camera."""
-        if self.log:
-            floor = np.maximum(values, self.low)
-            share = np.log10(floor / self.low) / np.log10(self.high / self.low)
-        else:
-            share = (values - self.low) / (self.high - self.low)
-        return 255.0 * np.clip(share, 0.0, 1.0)
-
-
-# AIA in DN/s, HMI line-of-sight field in G.
-SCALINGS = {
-    "aia_193": Scaling(10.0, 10000.0, log=True),
-    "aia_211": Scaling(5.0, 5000.0, log=True),
-    "hmi_magnetogram": Scaling(-250.0, 250.0),
-}
+MOST_PIXELS = 4096 * 4096
 
 
 def read_fits(
-    path: Path | str, scalings: Mapping[str, Scaling] | None = None, size: int = 64
+    path: Path | str,
+    scalings: Mapping[str, Scaling] | None = None,
+    size: int = 64,
+    throughput: Throughput | None = None,
+    ignore_quality: int = 0,
 ) -> Frame:
-    """One AIA or HMI image with its header's channel and time (needs the extra `solar`).
+    """One AIA or HMI file as a frame: exposure and degradation corrected, each once.
 
-    AIA counts are divided by EXPTIME; HMI is turned by CROTA2. NaN outside the disc is normal and
-    becomes the scaling's value at 0; NaN on the inner disc marks the frame as broken.
+    Parameters
+    ----------
+    throughput : share of AIA's first sensitivity by channel and time; None leaves it uncorrected.
+    ignore_quality : bits of QUALITY that do not make an image bad.
 
     Raises
     ------
-    DataError : astropy is absent, not a FITS file, cut off, no 2-D image, not square, an unknown
-        instrument, no time, a rotation that is neither 0 nor 180 degrees.
+    DataError : as `read_fits_image`; an exposure that is not positive.
     """
     path = require_file(Path(path))
-    header, data = _open_fits(path)
+    image, header = read_fits_image(path.read_bytes(), path, ignore_quality)
+    if image.channel.startswith("aia") and EXPOSURE not in image.done:
+        image = divided(image, float(header.get("EXPTIME", 1.0)), EXPOSURE)
+    return to_frame(undimmed(image, throughput), size, scalings)
+
+
+def read_fits_image(
+    data: bytes, path: Path, ignore_quality: int = 0
+) -> tuple[Image, Mapping[str, Any]]:
+    """The image of a document with its header; level 1 is registered where aiapy is installed.
+
+    Raises
+    ------
+    DataError : astropy is absent, not a FITS file, cut off, no 2-D image, more than 4096 x 4096
+        pixels, not square, an unknown instrument, no time, a rotation that is neither 0 nor 180.
+    """
+    header, values = _open_fits(data, path)
     channel = _channel(header, path)
-    exposure = float(header.get("EXPTIME", 1.0)) if channel != "hmi_magnetogram" else 1.0
-    if not exposure > 0:
-        raise DataError(
-            "EXPTIME is positive", f"{exposure}", "The exposure failed: leave it out.", str(path)
-        )
-    upright = _upright(data / exposure, header, path)
+    turned = (NORTH,)
+    if channel.startswith("aia") and _level(header) < 1.5 and has_aiapy():
+        header, values = registered(header, values)
+        turned = (f"{NORTH} by aiapy {aiapy_version()}",)
+    upright, disc = _upright(values, header, path)
     require_square(upright, path)
-    edge = len(upright) // 4
-    inner = upright[edge:-edge, edge:-edge]
-    scaling = {**SCALINGS, **(scalings or {})}[channel]
-    pixels = to_uint8(resize(scaling(np.nan_to_num(upright)), size))
-    return Frame(channel, _fits_time(header, path), pixels, bool(np.isnan(inner).any()))
+    missing = 0.0 <= _number(header, "PERCENTD", 100.0) < 99.9
+    broken = missing or is_bad(_quality(header, path), ignore_quality)
+    time = _fits_time(header, path)
+    return Image(channel, time, upright, (*_done(header), *turned), disc, broken), header
 
 
-def _open_fits(path: Path) -> tuple[Mapping[str, Any], np.ndarray]:
+def _open_fits(data: bytes, path: Path) -> tuple[Mapping[str, Any], np.ndarray]:
     try:
         from astropy.io import fits
     except ImportError as error:
@@ -84,11 +95,13 @@ def _open_fits(path: Path) -> tuple[Mapping[str, Any], np.ndarray]:
             "FITS files need astropy", str(error), 'Install "heliosight[solar]".', str(path)
         ) from error
     try:
-        with fits.open(path, memmap=False) as units:
+        with fits.open(io.BytesIO(data), memmap=False) as units:
             for unit in units:
-                if unit.data is not None and unit.data.ndim == 2:
-                    return dict(unit.header), np.asarray(unit.data, dtype=np.float64)
-    except (OSError, ValueError, TypeError, IndexError) as error:
+                shape = unit.shape if unit.is_image else ()
+                if len(shape) == 2:
+                    _require_size(shape, path)
+                    return dict(unit.header), np.asarray(unit.data, dtype=np.float32)
+    except (OSError, ValueError, TypeError, IndexError, KeyError) as error:
         raise DataError(
             "a FITS frame is a whole FITS file",
             str(error),
@@ -96,6 +109,15 @@ def _open_fits(path: Path) -> tuple[Mapping[str, Any], np.ndarray]:
             str(path),
         ) from error
     raise DataError("a FITS frame holds a 2-D image", "none", "Give an image file.", str(path))
+
+
+def _require_size(shape: tuple[int, ...], path: Path) -> None:
+    """Before anything is decompressed."""
+    if shape[0] * shape[1] > MOST_PIXELS:
+        raise DataError(
+            "a solar image has at most 4096 x 4096 pixels", f"{shape[0]} x {shape[1]}",
+            "Not an SDO image.", str(path),
+        )  # fmt: skip
 
 
 def _channel(header: Mapping[str, Any], path: Path) -> str:
@@ -114,28 +136,70 @@ def _channel(header: Mapping[str, Any], path: Path) -> str:
     return name
 
 
-def _upright(data: np.ndarray, header: Mapping[str, Any], path: Path) -> np.ndarray:
-    """Row 0 is solar north, column 0 solar east."""
-    turn = float(header.get("CROTA2", 0.0)) % 360.0
-    if abs(turn - 180.0) < 1.0:
-        return data[:, ::-1]
-    if min(turn, 360.0 - turn) < 1.0:
-        return data[::-1]
-    raise DataError(
-        "CROTA2 is 0 or 180 degrees within one degree", f"{turn:g}", "Rotate to level 1.5.",
-        str(path),
-    )  # fmt: skip
+def _number(header: Mapping[str, Any], key: str, default: float) -> float:
+    value = header.get(key, default)
+    good = isinstance(value, (int, float)) and np.isfinite(value)
+    return float(value) if good else default
+
+
+def _level(header: Mapping[str, Any]) -> float:
+    return _number(header, "LVL_NUM", 1.5)
+
+
+def _done(header: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the archive did: counts a second are exposed, DEG_COR is the factor divided out."""
+    unit = str(header.get("PIXLUNIT") or header.get("BUNIT") or "")
+    steps = (EXPOSURE,) if re.search(r"/ ?s(ec)?$", unit.strip()) else ()
+    return (*steps, DEGRADATION) if _number(header, "DEG_COR", 0.0) > 0 else steps
+
+
+def _quality(header: Mapping[str, Any], path: Path) -> int:
+    value = header.get("QUALITY", 0)
+    try:
+        return int(value, 16) if isinstance(value, str) else int(value)
+    except (TypeError, ValueError) as error:
+        raise DataError("QUALITY is a whole number", repr(value), where=str(path)) from error
+
+
+def _upright(
+    data: np.ndarray, header: Mapping[str, Any], path: Path
+) -> tuple[np.ndarray, Disc | None]:
+    """Row 0 is solar north, column 0 solar east; with the disc's place in it."""
+    turn = _number(header, "CROTA2", 0.0) % 360.0
+    around = abs(turn - 180.0) < 1.0
+    if not around and min(turn, 360.0 - turn) >= 1.0:
+        raise DataError(
+            "CROTA2 is 0 or 180 degrees within one degree", f"{turn:g}", "Rotate to level 1.5.",
+            str(path),
+        )  # fmt: skip
+    disc = _disc(header, data.shape, around)
+    return (data[:, ::-1] if around else data[::-1]), disc
+
+
+def _disc(header: Mapping[str, Any], shape: tuple[int, ...], around: bool) -> Disc | None:
+    """CRPIX counts pixel centres from 1; CRVAL is what lies there, in arcsec from disc centre."""
+    keys = ("CRPIX1", "CRPIX2", "CDELT1", "RSUN_OBS")
+    column, row, scale, radius = (_number(header, key, np.nan) for key in keys)
+    if not (np.isfinite(column + row) and scale > 0 and radius > 0):
+        return None
+    sign = -1.0 if around else 1.0
+    column += 0.5 - 1 - sign * _number(header, "CRVAL1", 0.0) / scale
+    row += 0.5 - 1 - sign * _number(header, "CRVAL2", 0.0) / scale
+    if around:
+        return Disc(row, shape[1] - column, radius / scale)
+    return Disc(shape[0] - row, column, radius / scale)
 
 
 def _fits_time(header: Mapping[str, Any], path: Path) -> int:
     text = str(header.get("T_OBS") or header.get("DATE-OBS") or "")
-    scale = "tai" if text.endswith("_TAI") else "utc"
-    plain = re.sub(r"^(\d{4})\.(\d\d)\.(\d\d)_", r"\1-\2-\3T", text.removesuffix("_TAI"))
     try:
-        from astropy.time import Time
-
-        return round(Time(plain.removesuffix("Z"), scale=scale, format="isot").utc.unix)
-    except ValueError as error:
+        if text.endswith("_TAI"):
+            return round(seconds_of_tai_text(text))
+        found = re.fullmatch(r"(.+T\d\d:\d\d):(\d\d(?:\.\d*)?)Z?", text)
+        if not found or float(found[2]) >= 61:
+            raise ValueError(text)
+        return round(to_seconds(f"{found[1]}:00") + float(found[2]))
+    except (ValueError, DataError) as error:
         raise DataError(
             "T_OBS or DATE-OBS holds the time of the frame", repr(text), "Check the header.",
             str(path),

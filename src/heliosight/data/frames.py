@@ -22,12 +22,19 @@ CADENCE = 6 * HOUR
 @final
 @dataclass(frozen=True)
 class Frame:
-    """One image: `pixels` `(H, W)` uint8; `broken` when part of its disc had no number."""
+    """One image: `pixels` `(H, W)` uint8.
+
+    Attributes
+    ----------
+    broken : part of its disc had no number, or its archive calls it bad.
+    history : the corrections it has had, each once.
+    """
 
     channel: str
     time: int
     pixels: np.ndarray
     broken: bool = False
+    history: tuple[str, ...] = ()
 
 
 def resize(frames: np.ndarray, size: int) -> np.ndarray:
@@ -43,13 +50,26 @@ def resize(frames: np.ndarray, size: int) -> np.ndarray:
     return np.einsum("ih,...hw,jw->...ij", rows, frames.astype(np.float32), columns, optimize=True)
 
 
-def _shares(old: int, new: int) -> np.ndarray:
-    """`(new, old)` share of each old pixel in the mean of each new one; rows sum to 1."""
-    edges = np.linspace(0.0, old, new + 1)
+def cut(frame: np.ndarray, top: float, left: float, width: float, size: int) -> np.ndarray:
+    """A square of a frame `(H, W)`, averaged over areas to `(size, size)` float32.
+
+    Pixel i covers [i, i + 1); the square may reach beyond the frame, where everything is 0.
+    """
+    rows = _shares(frame.shape[0], size, top, top + width)
+    columns = _shares(frame.shape[1], size, left, left + width)
+    return np.asarray(rows @ frame.astype(np.float32) @ columns.T)
+
+
+def _shares(old: int, new: int, begin: float = 0.0, end: float | None = None) -> np.ndarray:
+    """`(new, old)` share of each old pixel in the mean of each new one of [begin, end).
+
+    Rows sum to 1 where the new pixel lies within the old ones.
+    """
+    edges = np.linspace(begin, old if end is None else end, new + 1)
     left, right = edges[:-1, None], edges[1:, None]
     pixel = np.arange(old)
     overlap = np.minimum(right, pixel + 1) - np.maximum(left, pixel)
-    return (np.clip(overlap, 0.0, None) * (new / old)).astype(np.float32)
+    return (np.clip(overlap, 0.0, None) * (new / (edges[-1] - edges[0]))).astype(np.float32)
 
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:
@@ -92,7 +112,28 @@ def image_table(
             c = list(channels).index(channel)
             pixels[i, c] = to_uint8(resize(frame.pixels, size))
             flags[i, c] = BAD_FRAME if frame.broken else 0
-    return judged_table(name, times, cadence, tuple(channels), pixels, flags)
+    history = common_history(frame for row in rows for frame in row.values())
+    return judged_table(name, times, cadence, tuple(channels), pixels, flags, history)
+
+
+def common_history(frames: Iterable[Frame]) -> tuple[str, ...]:
+    """What was done to the frames of each channel, `channel: correction`.
+
+    Raises
+    ------
+    DataError : two frames of one channel have had different corrections.
+    """
+    known: dict[str, tuple[str, ...]] = {}
+    for frame in frames:
+        if known.setdefault(frame.channel, frame.history) != frame.history:
+            raise DataError(
+                "all frames of a channel have had the same corrections",
+                f"{', '.join(frame.history) or 'none'} beside "
+                f"{', '.join(known[frame.channel]) or 'none'}",
+                "Prepare them in one way: one archive and one level a channel.",
+                f"{frame.channel} frame of {to_text(frame.time)}",
+            )
+    return tuple(f"{channel}: {step}" for channel, steps in sorted(known.items()) for step in steps)
 
 
 def _require_place(
@@ -124,10 +165,11 @@ def judged_table(
     channels: tuple[str, ...],
     frames: np.ndarray,
     flags: np.ndarray,
+    history: tuple[str, ...] = (),
 ) -> ImageTable:
     """A table whose frames were looked at: bad ones get BAD_FRAME beside the flags given."""
     judged = flags | np.where(flags & MISSING, 0, bad_frames(frames)).astype(np.uint8)
-    return ImageTable(name, times, cadence, channels, frames, judged)
+    return ImageTable(name, times, cadence, channels, frames, judged, history=history)
 
 
 def require_square(pixels: np.ndarray, path: Path) -> None:

@@ -7,7 +7,7 @@ Words 50 to 54 have no fill in the document; its rule "nines fill the field" is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 from heliosight.core.clock import DAY, HOUR
 from heliosight.core.errors import DataError
 from heliosight.core.tables import SeriesTable
-from heliosight.data.assemble import check_rising, read_text, series
+from heliosight.data.assemble import check_rising, require_file, series, text_of
 
 NAME = "solar_wind_hourly"
 WORDS_OF_WIDTH = {327: 55, 336: 56, 343: 57}
@@ -94,9 +94,17 @@ def read_omni2(
         unknown variable, duplicated or backward times.
     """
     files = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(p) for p in paths]
+    return omni2_table({path: require_file(path).read_bytes() for path in files}, variables)
+
+
+def omni2_table(
+    documents: Mapping[Path, bytes], variables: Sequence[str] | None = None
+) -> SeriesTable:
+    """As `read_omni2`, of documents that are in memory; the keys say where they came from."""
+    files = list(documents)
     if not files:
         raise DataError("reading needs at least one OMNI2 file", "none", "Give omni2_YYYY.dat.")
-    grids = [_characters(path) for path in files]
+    grids = [_characters(documents[path], path) for path in files]
     words = _chosen(min(WORDS_OF_WIDTH[g.shape[1]] for g in grids), variables, files[0])
     times = [_times(grid, path) for grid, path in zip(grids, files, strict=True)]
     joined = np.concatenate(times)
@@ -116,9 +124,9 @@ def read_omni2(
     return series(NAME, joined, HOUR, columns)
 
 
-def _characters(path: Path) -> np.ndarray:
+def _characters(data: bytes, path: Path) -> np.ndarray:
     """`(lines, width)` bytes of a file whose lines all have one of the known lengths."""
-    lines = read_text(path, "an OMNI2 file").splitlines()
+    lines = text_of(data, "an OMNI2 file", path).splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     width = len(lines[0])

@@ -105,12 +105,14 @@ def _write_table(folder: Path, table: Table) -> dict[str, Any]:
     np.save(folder / "flags.npy", table.flags, allow_pickle=False)
     values = table.frames if isinstance(table, ImageTable) else table.values
     np.save(folder / ("frames.npy" if is_image else "values.npy"), values, allow_pickle=False)
-    return {
+    facts = {
         "kind": "images" if is_image else "series",
         "cadence": int(table.cadence),
         "latency": int(table.latency),
         "variables": list(table.variables),
     }
+    history = list(table.history) if isinstance(table, ImageTable) else []
+    return {**facts, "history": history} if history else facts
 
 
 def _read_table(store: Path, name: str, facts: Mapping[str, Any]) -> Table:
@@ -124,6 +126,7 @@ def _read_table(store: Path, name: str, facts: Mapping[str, Any]) -> Table:
     shared = (facts["cadence"], tuple(facts["variables"]))
     if facts["kind"] == "images":
         frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
-        return ImageTable(name, times, *shared, frames, flags, facts["latency"])
+        history = tuple(facts.get("history", ()))
+        return ImageTable(name, times, *shared, frames, flags, facts["latency"], history)
     values = np.load(folder / "values.npy", allow_pickle=False)
     return SeriesTable(name, times, *shared, values, flags, facts["latency"])
