@@ -27,6 +27,7 @@ VERBS = {
     "config": ("show", "validate"),
 }
 FLAGS = ("--json", "--check", "--force")
+OPTIONS = {"--model": "subject.model", "--checkpoint": "subject.checkpoint", "--data": "data"}
 DEFAULT_CONFIG = "demo"
 OK, FAULT, MISUSE = 0, 1, 2
 
@@ -42,6 +43,9 @@ options
   --config-dir DIR    where your own YAML lies (./configs is found by itself)
   key=value           change one key, for example seed=1 or training.epochs=3
   -m                  a sweep: key=1,2,3 runs once per value
+  --model FILE:BUILD  diagnose, explain, report: your own model, my_package.my_file:build
+  --checkpoint FILE   its weights, safetensors or a torch file of tensors
+  --data DIR          a folder of event files (HDF5), or a store
   --json              print the stage's record on standard output
   --force             make it again even if nothing changed
 
@@ -86,14 +90,44 @@ def usage() -> str:
 
 def parse(words: Sequence[str]) -> Request:
     """Split the words after `heliosight` into stage, verb, our flags and what Hydra reads."""
-    stage, rest = words[0], list(words[1:])
-    verb = rest.pop(0) if rest and rest[0] in VERBS.get(stage, ()) else ""
-    flags = tuple(word for word in rest if word in FLAGS)
-    hydra = tuple(_override(word) for word in rest if word not in FLAGS)
+    stage, flags = words[0], tuple(word for word in words[1:] if word in FLAGS)
+    rest = _without_options([word for word in words[1:] if word not in FLAGS])
+    verb = next((word for word in rest if word in VERBS.get(stage, ())), "")
+    rest = [word for word in rest if word != verb]
+    hydra = tuple(_override(word) for word in rest)
     if not any(word.startswith("--config-dir") or word == "-cd" for word in hydra):
         own = Path("configs")
         hydra += ("--config-dir", str(own.resolve())) if own.is_dir() else ()
     return Request(stage, verb, flags, hydra)
+
+
+def _without_options(words: Sequence[str]) -> list[str]:
+    """`--model X` and its like as overrides; `--model=X` is the same."""
+    found, waiting = [], ""
+    for word in words:
+        name, equals, value = word.partition("=")
+        if waiting:
+            found += _set(waiting, word)
+            waiting = ""
+        elif name in OPTIONS and equals:
+            found += _set(name, value)
+        elif name in OPTIONS:
+            waiting = name
+        else:
+            found.append(word)
+    return [*found, waiting] if waiting else found  # an option without a value is Hydra's to refuse
+
+
+def _set(option: str, value: str) -> list[str]:
+    if option == "--data":
+        kind = "store" if (Path(value) / "manifest.json").is_file() else "events"
+        return [f"data.type={kind}", f"data.folder={_quoted(value)}"]
+    return [f"{OPTIONS[option]}={_quoted(value)}"]
+
+
+def _quoted(value: str) -> str:
+    """A value as Hydra reads it back, whatever it holds."""
+    return "'" + value.replace("'", r"\'") + "'"
 
 
 def _in_order(words: Sequence[str]) -> list[str]:

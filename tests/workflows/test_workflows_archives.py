@@ -5,7 +5,7 @@ from PIL import Image
 
 from heliosight.core.clock import to_seconds, to_text
 from heliosight.core.errors import ConfigError, DataError
-from heliosight.core.spec import ModalitySpec
+from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.data.store import load_store
 from heliosight.workflows.config import AppConfig, ArchiveData, EventData
 from heliosight.workflows.data import source_files, store_of
@@ -13,13 +13,6 @@ from heliosight.workflows.frames import with_frames
 from heliosight.workflows.run import Run
 
 IMAGES = ModalitySpec("images", "images", ("aia_193",), 28, 6, size=16)
-
-
-class StubStudy:
-    """What `with_frames` reads before it opens the store: the run's config."""
-
-    def __init__(self, config):
-        self.run = Run(config, None)
 
 
 @pytest.mark.real
@@ -73,13 +66,12 @@ def test_two_files_for_one_archive_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_stack_shorter_than_a_window_is_refused(tmp_path):
-    store = StubStudy(AppConfig(inputs={"images": IMAGES}, systems={"x": ("images",)}))
+    spec = ForecastSpec({"images": IMAGES})
     np.savez(tmp_path / "few.npz", aia_193=np.full((3, 16, 16), 9, np.uint8))
     with pytest.raises(ConfigError, match="a stack of frames fills a window of 28"):
-        with_frames(store, "x", str(tmp_path / "few.npz"), to_seconds("2015-01-04"))
+        with_frames({}, spec, str(tmp_path / "few.npz"), to_seconds("2015-01-04"))
 
 
 def test_frames_need_one_image_modality(tmp_path):
-    store = StubStudy(AppConfig(systems={"x": ()}))
     with pytest.raises(ConfigError, match="real frames take the place of one image modality"):
-        with_frames(store, "x", str(tmp_path / "few.npz"), 0)
+        with_frames({}, ForecastSpec(), str(tmp_path / "few.npz"), 0)

@@ -193,7 +193,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis(Record):
-    """All findings on one subject."""
+    """All findings on one subject.
+
+    inputs : how it was called, argument -> modality and axes; empty for our own forecaster.
+    parts : role -> path of the submodule that plays it.
+    """
 
     schema: ClassVar[str] = "diagnosis"
     subject: str = ""
@@ -201,6 +205,8 @@ class Diagnosis(Record):
     level: str = "standard"
     findings: tuple[Finding, ...] = ()
     verdict: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -252,8 +252,10 @@ def _frames(key: str, dataset: Any, path: Path) -> np.ndarray:
 
 def _series_tables(values: Mapping[str, Mapping[int, float]]) -> dict[str, Table]:
     tables: dict[str, Table] = {}
+    # as in the archives' OMNI, the indices are inputs beside the wind as well as the target
+    wind = [name for name in values if name not in _INDICES]
     groups = {
-        "solar_wind": [name for name in values if name not in _INDICES],
+        "solar_wind": [*wind, *(name for name in _INDICES if wind and name in values)],
         "geomagnetic": [name for name in _INDICES if name in values],
     }
     for table, names in groups.items():

@@ -104,9 +104,11 @@ def diagnose(
             for check in selected:
                 findings += run(check, evidence)
                 running.advance(note=f"{check.id} {findings[-1].seconds:.1f} s")
+        parts = subject.paths
+    inputs = {name: f"{m} ({order})" for name, (m, order) in subject.inputs.items()}
     return Diagnosis(
         provenance or Provenance(), subject.name, len(batch), config.level, tuple(findings),
-        verdict(findings),
+        verdict(findings), inputs, parts,
     )  # fmt: skip
 
 

@@ -82,7 +82,20 @@ def text(diagnosis: Diagnosis, checks: Sequence[str] = (), width: int = 100) -> 
     wrapped = [
         textwrap.fill(line, width, subsequent_indent=" " * 9) for line in lines(diagnosis, checks)
     ]
-    return "\n".join([textwrap.fill(head, width), "", *wrapped])
+    return "\n".join([textwrap.fill(head, width), "", *wrapped, *_wrapping(diagnosis, width)])
+
+
+def _wrapping(diagnosis: Diagnosis, width: int) -> list[str]:
+    """How a foreign model was called and which part plays which role; nothing for our own."""
+    if not diagnosis.inputs:
+        return []
+    calls = ", ".join(f"{name} = {how}" for name, how in diagnosis.inputs.items())
+    parts = ", ".join(f"{role} = {path}" for role, path in diagnosis.parts.items())
+    told = [
+        f"called with {calls} (override: subject.inputs.NAME='images BTCHW')",
+        f"parts {parts or 'none'} (override: subject.parts.ROLE=path)",
+    ]
+    return ["", *(textwrap.fill(line, width, subsequent_indent=" " * 9) for line in told)]
 
 
 def _line(f: Finding) -> str:

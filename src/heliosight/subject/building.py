@@ -34,13 +34,23 @@ def build_from_path(
     SubjectError : `target` is no such name, its module or function is not there, it fails, it gives
         something else, a bare module comes without `spec`, or the checkpoint is refused.
     """
-    module_name, name = _split(target)
-    with _working_directory_last():
-        built = _built(_function(module_name, name, target), target)
-    subject = _subject(built, spec, target)
+    built = built_from_path(target)
+    subject = built if isinstance(built, Subject) else _wrapped(built, spec, target)
     if checkpoint is not None:
         load_into(subject.module, load_checkpoint(checkpoint), where=str(checkpoint))
     return subject
+
+
+def built_from_path(target: str) -> Subject | nn.Module:
+    """What the user's own function gives; see `build_from_path`."""
+    module_name, name = _split(target)
+    with _working_directory_last():
+        built = _built(_function(module_name, name, target), target)
+    if isinstance(built, (Subject, nn.Module)):
+        return built
+    raise SubjectError(
+        "a model's function gives a subject or a module", type(built).__name__, where=target
+    )
 
 
 def _split(target: str) -> tuple[str, str]:
@@ -99,13 +109,7 @@ def _built(function: Callable[[], Any], target: str) -> Any:
         ) from error
 
 
-def _subject(built: Any, spec: ForecastSpec | None, target: str) -> Subject:
-    if isinstance(built, Subject):
-        return built
-    if not isinstance(built, nn.Module):
-        raise SubjectError(
-            "a model's function gives a subject or a module", type(built).__name__, where=target
-        )
+def _wrapped(module: nn.Module, spec: ForecastSpec | None, target: str) -> Subject:
     if spec is None:
         raise SubjectError(
             "a bare module comes with a specification",
@@ -113,4 +117,4 @@ def _subject(built: Any, spec: ForecastSpec | None, target: str) -> Subject:
             "Return heliosight.subject.wrap(module, spec, ...) from the function.",
             target,
         )
-    return wrap(built, spec, name=target)
+    return wrap(module, spec, name=target)

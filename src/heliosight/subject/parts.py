@@ -1,17 +1,15 @@
 """Which submodule is which: roles guessed from what each one sees while the model runs.
 
-A module sees a modality when its arguments change with that modality. A branch is the largest
-submodule that sees one modality alone; the fusion is the first that sees two; a recurrent cell is
-called several times in a forward and carries a state; the head is the last one with weights.
+A module sees a modality when its arguments change with that modality. The fusion is the first
+module with weights that sees two modalities after some of them were encoded; a branch is the last
+module before it through which all of one modality passes; a recurrent cell is called several times
+in a forward and carries a state; the head is the last one with weights.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,22 +18,15 @@ from heliosight.core.batch import Batch
 from heliosight.core.seeding import torch_stream
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.subject.examine import examine
+from heliosight.subject.tracing import Trace, carries, trace
 
 if TYPE_CHECKING:
     from heliosight.subject.wrap import Subject
 
-
-@final
-@dataclass
-class _Seen:
-    """What one submodule was given in one forward."""
-
-    order: int
-    digests: list[str] = field(default_factory=list)
-    state: bool = False
+WINDOWS = 3
 
 
-def example_batch(spec: ForecastSpec, windows: int = 3) -> Batch:
+def example_batch(spec: ForecastSpec, windows: int = WINDOWS) -> Batch:
     """Random windows of a specification: images uint8-like in 0..255, series standard normal."""
     inputs, observed = {}, {}
     for name, modality in spec.modalities.items():
@@ -64,136 +55,133 @@ def guess_parts(subject: Subject, example: Batch | None) -> dict[str, nn.Module]
     """
     if example is None or len(example) < 2:
         example = example_batch(subject.spec)
-    batch = example.select(slice(0, 3))
+    batch = example.select(slice(0, WINDOWS))
     with examine(subject):
-        base = _trace(subject, batch)
-        sees: dict[str, set[str]] = {name: set() for name in base}
-        for modality, x in batch.inputs.items():
-            other = _trace(subject, batch.with_inputs({modality: x.flip(0)}))
-            for name in base:
-                if name in other and other[name].digests != base[name].digests:
-                    sees[name].add(modality)
-    return _roles(subject.module, base, sees)
+        found = trace(subject, batch)
+        late = _late(found)
+        names = _branches(subject, batch, found, late)
+    names |= _repeated(found)
+    names |= _instances(found)
+    names |= _joint(found, late)
+    return {role: found.modules[name] for role, name in names.items()}
 
 
-def _trace(subject: Subject, batch: Batch) -> dict[str, _Seen]:
-    seen: dict[str, _Seen] = {}
-    handles = []
-
-    def listen(name: str, module: nn.Module) -> None:
-        def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
-            entry = seen.setdefault(name, _Seen(len(seen)))
-            values = (*args, *kwargs.values())
-            entry.digests.append(_digest(values))
-            entry.state = entry.state or len(values) > 1
-
-        handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
-
-    for name, module in subject.module.named_modules():
-        if name:
-            listen(name, module)
-    try:
-        subject.forecast(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return seen
-
-
-def _digest(value: Any) -> str:
-    if isinstance(value, Tensor):
-        data = value.detach().cpu().contiguous()
-        return hashlib.sha1(data.numpy().tobytes(), usedforsecurity=False).hexdigest()
-    if isinstance(value, Batch):
-        return _digest(list(value.inputs.values()))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _digest(list(vars(value).values()))
-    if isinstance(value, Mapping):
-        return _digest(list(value.values()))
-    if isinstance(value, (tuple, list)):
-        return "/".join(_digest(item) for item in value)
-    return ""
-
-
-def _roles(
-    module: nn.Module, seen: dict[str, _Seen], sees: dict[str, set[str]]
-) -> dict[str, nn.Module]:
-    modules = {name: part for name, part in module.named_modules() if name in seen}
-    roles: dict[str, nn.Module] = {}
-    for modality in sorted(set().union(*sees.values())) if sees else []:
-        alone = [name for name in modules if sees[name] == {modality} and _size(modules[name])]
-        if alone:
-            roles[f"encoder.{modality}"] = modules[_largest(alone, modules)]
-    roles |= _repeated(modules, seen, sees)
-    roles |= _instances(modules, sees)
-    return roles | _joint(modules, seen, sees)
-
-
-def _repeated(
-    modules: dict[str, nn.Module], seen: dict[str, _Seen], sees: dict[str, set[str]]
-) -> dict[str, nn.Module]:
-    """Outermost modules called several times and given a state beside their input."""
-    many = [n for n in modules if len(seen[n].digests) > 1 and seen[n].state and _size(modules[n])]
-    outer = [n for n in many if not any(n.startswith(f"{m}.") for m in many)]
-    return _numbered("cell", outer, modules, sees)
-
-
-def _instances(modules: dict[str, nn.Module], sees: dict[str, set[str]]) -> dict[str, nn.Module]:
-    """Fused recurrent layers and attention layers, known by their class."""
-    kinds = {"rnn": nn.RNNBase, "attention": nn.MultiheadAttention}
-    found: dict[str, nn.Module] = {}
-    for role, kind in kinds.items():
-        names = [name for name, part in modules.items() if isinstance(part, kind)]
-        found |= _numbered(role, names, modules, sees)
-    return found
-
-
-def _numbered(
-    role: str, names: list[str], modules: dict[str, nn.Module], sees: dict[str, set[str]]
-) -> dict[str, nn.Module]:
-    found: dict[str, nn.Module] = {}
-    for name in names:
-        where = next(iter(sees[name])) if len(sees[name]) == 1 else "fusion"
-        number = sum(key.startswith(f"{role}.{where}.") for key in found)
-        found[f"{role}.{where}.{number}"] = modules[name]
-    return found
-
-
-def _joint(
-    modules: dict[str, nn.Module], seen: dict[str, _Seen], sees: dict[str, set[str]]
-) -> dict[str, nn.Module]:
-    """Fusion, gate and head: modules that see two modalities and hold no branch."""
-    single = [name for name in modules if len(sees[name]) == 1]
-    joint = [
+def _late(found: Trace) -> list[str]:
+    """Modules that see two modalities after another module has encoded one of them."""
+    weighted = [n for n in found.modules if len(found.sees[n]) == 1 and found.size(n)]
+    joint = [n for n in found.modules if len(found.sees[n]) > 1]
+    return [
         name
-        for name in sorted(modules, key=lambda n: seen[n].order)
-        if len(sees[name]) > 1 and not any(s.startswith(f"{name}.") for s in single)
+        for name in sorted(joint, key=lambda n: found.seen[n].order)
+        if any(
+            found.seen[s].order < found.seen[name].order and not s.startswith(f"{name}.")
+            for s in weighted
+        )
     ]
-    outer = [
-        n for n in joint if not any(n.startswith(f"{m}.") for m in joint) and _size(modules[n])
-    ]
-    roles = {"fusion": modules[outer[0]]} if outer else {}
-    gates = [name for name in joint if "gate" in name.rsplit(".", 1)[-1].lower()]
-    if gates:
-        roles["gate"] = modules[gates[0]]
-    if len(outer) > 1:
-        roles["head"] = modules[outer[-1]]
+
+
+def _branches(subject: Subject, batch: Batch, found: Trace, late: list[str]) -> dict[str, str]:
+    roles = {}
+    for modality in sorted(set().union(*found.sees.values())) if found.sees else []:
+        alone = [n for n in found.modules if found.sees[n] == {modality} and found.size(n)]
+        before = [n for n in alone if not _inside(n, late)] or alone
+        if before:
+            roles[f"encoder.{modality}"] = _branch(subject, batch, found, modality, before)
     return roles
 
 
-def _size(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
+def _branch(subject: Subject, batch: Batch, found: Trace, modality: str, names: list[str]) -> str:
+    """The last outermost module through which all of the modality passes, else the largest."""
+    outer = sorted(_outermost(names), key=lambda n: found.seen[n].order, reverse=True)
+    if len(outer) > 1 and len(batch.inputs) > 1:
+        for name in outer:
+            once = len(found.seen[name].digests) == 1
+            if once and carries(subject, batch, modality, name, found.seen[name]):
+                return name
+    return max(outer, key=lambda name: (found.size(name), -len(name)))
 
 
-def _largest(names: list[str], modules: dict[str, nn.Module]) -> str:
-    return max(names, key=lambda name: (_size(modules[name]), -len(name)))
+def _inside(name: str, owners: Iterable[str]) -> bool:
+    return any(name.startswith(f"{owner}.") for owner in owners)
+
+
+def _outermost(names: list[str]) -> list[str]:
+    return [name for name in names if not _inside(name, names)]
+
+
+def _repeated(found: Trace) -> dict[str, str]:
+    """Outermost modules called several times and given a state beside their input."""
+    many = [
+        n
+        for n, seen in found.seen.items()
+        if len(seen.digests) > 1 and seen.state and found.size(n) and _may_carry(found.modules[n])
+    ]
+    return _numbered("cell", _outermost(many), found)
+
+
+def _may_carry(module: nn.Module) -> bool:
+    """torch's own layers carry no state beside their input, but for its recurrent cells."""
+    return not type(module).__module__.startswith("torch.nn") or isinstance(module, nn.RNNCellBase)
+
+
+def _instances(found: Trace) -> dict[str, str]:
+    """Fused recurrent layers and attention layers, known by their class."""
+    kinds = {"rnn": nn.RNNBase, "attention": nn.MultiheadAttention}
+    roles: dict[str, str] = {}
+    for role, kind in kinds.items():
+        names = [name for name, part in found.modules.items() if isinstance(part, kind)]
+        roles |= _numbered(role, names, found)
+    return roles
+
+
+def _numbered(role: str, names: list[str], found: Trace) -> dict[str, str]:
+    roles: dict[str, str] = {}
+    for name in names:
+        sees = found.sees[name]
+        where = next(iter(sees)) if len(sees) == 1 else "fusion"
+        number = sum(key.startswith(f"{role}.{where}.") for key in roles)
+        roles[f"{role}.{where}.{number}"] = name
+    return roles
+
+
+def _joint(found: Trace, late: list[str]) -> dict[str, str]:
+    """Fusion, gate and head among the modules that see two modalities."""
+    outer = _outermost([name for name in late if found.size(name)])
+    roles = {"fusion": outer[0]} if outer else {}
+    gates = [name for name in late if _chooses(name, found.modules[name])]
+    if gates:
+        roles["gate"] = gates[0]
+    if len(outer) > 1:
+        roles["head"] = outer[-1]
+    return roles
+
+
+def _chooses(name: str, module: nn.Module) -> bool:
+    """A gate by its name, or a sequence of layers that ends in shares."""
+    if "gate" in name.rsplit(".", 1)[-1].lower():
+        return True
+    last = list(module.children())[-1:] if isinstance(module, nn.Sequential) else []
+    return any(isinstance(layer, (nn.Sigmoid, nn.Softmax)) for layer in last)
+
+
+def paths(subject: Subject) -> dict[str, str]:
+    """Path inside the module of every role."""
+    names = {id(part): name or "." for name, part in subject.module.named_modules()}
+    return {role: names.get(id(part), "?") for role, part in subject.parts.items()}
 
 
 def describe(subject: Subject) -> str:
     """Role, path, class and number of weights, one line each."""
-    paths = {id(part): name for name, part in subject.module.named_modules()}
     lines = [
-        f"{role:<22} {paths.get(id(part), '?'):<30} {type(part).__name__} ({_size(part)} weights)"
-        for role, part in subject.parts.items()
+        f"{role:<22} {path:<30} {_kind(subject.parts[role])}"
+        for role, path in paths(subject).items()
     ]
     return "\n".join([f"{subject.name}: {_size(subject.module)} weights", *lines])
+
+
+def _kind(module: nn.Module) -> str:
+    return f"{type(module).__name__} ({_size(module)} weights)"
+
+
+def _size(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())

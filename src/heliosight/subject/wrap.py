@@ -14,7 +14,9 @@ from heliosight.core.errors import SubjectError
 from heliosight.core.geomagnetic import storm_threshold
 from heliosight.core.output import ModelOutput
 from heliosight.core.spec import ForecastSpec
-from heliosight.subject.parts import describe, guess_parts
+from heliosight.subject.adapter import adapter
+from heliosight.subject.config import ScalingConfig
+from heliosight.subject.parts import describe, guess_parts, paths
 
 Call = Callable[[nn.Module, Batch], Any]
 Output = Callable[[Any], Any]
@@ -36,8 +38,10 @@ class Subject:
         parts: Mapping[str, nn.Module] | None,
         name: str,
         example: Batch | None,
+        inputs: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.module, self.name = module, name
+        self.inputs = dict(inputs or {})
         self._spec, self._call, self._output = spec, call, output
         self._given, self._example = parts, example
 
@@ -118,12 +122,26 @@ class Subject:
         """Which submodule plays which role, one line each."""
         return describe(self)
 
+    @property
+    def paths(self) -> dict[str, str]:
+        """Path inside the module of every role."""
+        return paths(self)
+
+    def with_parts(self, parts: Mapping[str, nn.Module]) -> Subject:
+        """The same subject with these parts."""
+        return Subject(
+            self.module, self._spec, self._call, self._output, parts, self.name, self._example,
+            self.inputs,
+        )  # fmt: skip
+
 
 def wrap(
     module: nn.Module | Callable[..., Any],
     spec: ForecastSpec,
     *,
     call: Call | None = None,
+    inputs: Mapping[str, tuple[str, str]] | None = None,
+    scaling: Mapping[str, ScalingConfig] | None = None,
     output: Output | None = None,
     parts: Mapping[str, nn.Module] | None = None,
     name: str = "",
@@ -133,7 +151,11 @@ def wrap(
 
     Parameters
     ----------
-    call : how to call it, `call(module, batch)`; default `module(batch)`. See `adapter`.
+    inputs : argument -> (modality, axis order), see `adapter`, for a module that takes named
+        tensors; `guess_arguments(module, spec)` finds them by trying.
+    scaling : by modality, with `inputs`; the default gives physical units.
+    call : how to call it, `call(module, batch)`, in place of `inputs`; without either
+        `module(batch)`.
     output : from what it returns to the mean forecast `(B, L)` in ap, or to a mapping of named
         tensors with `forecast` among them; not needed for a `ModelOutput`.
     parts : sub-modules by role, when the guess shown by `describe()` is wrong.
@@ -141,8 +163,11 @@ def wrap(
 
     Raises
     ------
-    SubjectError : `module` cannot be called, or a part is no module of it.
+    SubjectError : `module` cannot be called, a part is no module of it, both `call` and `inputs`,
+        or `inputs` of a wrong form.
     """
+    if call is not None and inputs:
+        raise SubjectError("a subject has one way to be called", "both call and inputs", where=name)
     if not callable(module):
         raise SubjectError("a subject is a module or a callable", type(module).__name__)
     net = module if isinstance(module, nn.Module) else _Function(module)
@@ -151,7 +176,8 @@ def wrap(
     if strangers:
         raise SubjectError("parts are modules of the subject", ", ".join(strangers), where=name)
     label = name or type(net).__name__
-    return Subject(net, spec, call or _plain_call, output or _same, parts, label, example)
+    way = adapter(inputs, scaling) if inputs else call or _plain_call
+    return Subject(net, spec, way, output or _same, parts, label, example, inputs)
 
 
 @final

@@ -16,6 +16,7 @@ from heliosight.diagnosis import DiagnosisConfig
 from heliosight.evaluation.real import RealTableConfig
 from heliosight.explain import ExplainConfig
 from heliosight.models import ForecasterConfig
+from heliosight.subject import SubjectConfig
 from heliosight.sun import SunConfig
 from heliosight.training import TrainingConfig
 
@@ -78,6 +79,7 @@ class StoreData:
     folder: str = ""
 
 
+ExplainerName = Literal["grad_cam", "integrated_gradients", "occlusion"]
 DataConfig = SunData | ArchiveData | DrivenData | EventData | StoreData
 
 
@@ -131,10 +133,12 @@ class ExamineConfig:
     """Which fold is diagnosed (counted from the last with -1), and how thoroughly.
 
     frames : npz of real frames to look at instead of the store's images; exact checks only.
+    explainers : methods asked by T1 and T22-T24; occlusion costs minutes.
     """
 
     fold: int = -1
     frames: str = ""
+    explainers: tuple[ExplainerName, ...] = ("grad_cam", "integrated_gradients")
     checks: DiagnosisConfig = field(default_factory=DiagnosisConfig)
 
 
@@ -173,6 +177,7 @@ class AppConfig:
     systems : forecasters to train, by name, each with the modalities it sees; the first is the one
         that is diagnosed and explained.
     inputs : every modality by name.
+    subject : a model of one's own to diagnose, explain and report in place of the first system.
     """
 
     name: str = "demo"
@@ -187,6 +192,7 @@ class AppConfig:
     start: StartConfig = field(default_factory=StartConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluate: RealTableConfig = field(default_factory=RealTableConfig)
+    subject: SubjectConfig = field(default_factory=SubjectConfig)
     diagnose: ExamineConfig = field(default_factory=ExamineConfig)
     explain: ExplainStage = field(default_factory=ExplainStage)
     report: ReportConfig = field(default_factory=ReportConfig)
@@ -204,6 +210,8 @@ class AppConfig:
                         f"systems.{system}",
                     )
         _safe_name(self.name, "name")
+        for text in filter(None, (self.subject.first, self.subject.end)):
+            _require_time(text, "subject")
         for system in self.systems:
             _safe_name(system, "systems")
 

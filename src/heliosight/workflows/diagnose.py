@@ -14,41 +14,45 @@ from heliosight.diagnosis import (
     text,
 )
 from heliosight.diagnosis.verdict import faults, verdict
-from heliosight.subject import wrap
-from heliosight.training import read_log
+from heliosight.workflows.examined import Examined, examined
+from heliosight.workflows.explainers import explainers
 from heliosight.workflows.frames import with_frames
 from heliosight.workflows.run import Run, StageResult
-from heliosight.workflows.study import study_of
-from heliosight.workflows.train import LOG, folder_of, forecaster, main_system, system_hash
 
 PARTS = {"": (), "convlstm": CONVLSTM_CHECKS, "fusion": FUSION_CHECKS, "usage": USAGE_CHECKS}
 
 
 def run(run: Run, verb: str = "") -> StageResult:
-    """Diagnose the first system on its test block; `verb` shows one part of the findings."""
-    study, config = study_of(run), run.config.diagnose
-    system, number = main_system(run), study.fold_number(config.fold, "diagnose.fold")
-    model = forecaster(study, system, number)
-    parent = system_hash(study, system)
-    key = run.key("diagnose", study.key, parent, config)
-    folder = run.folder / ("diagnose_frames" if config.frames else "diagnose")
+    """Diagnose the first system on its test block, or a user's model; `verb` shows one part."""
+    config = run.config.diagnose
+    found = examined(run, config.fold, "diagnose.fold")
+    key = run.key(
+        "diagnose", dict(found.parents), len(found.times), found.times[[0, -1]].tolist(), config
+    )
+    folder = found.folder / ("diagnose_frames" if config.frames else "diagnose")
     made = run.made(folder, Diagnosis, key)
     if made is None:
-        subject = wrap(model, run.config.spec(system), name=f"{run.config.name}/{system}")
-        windows, times = study.windows(system), study.times(system, study.folds[number].test)
-        if config.frames:
-            windows, times = with_frames(study, system, config.frames, int(times[-1]))
-        made = diagnose(
-            subject,
-            windows,
-            config.checks,
-            issue_times=times,
-            provenance=run.provenance(key, {"data": study.store.hash, "train": parent}),
-            records=read_log(folder_of(study, system, number) / LOG),
-        )
+        made = _diagnosed(run, found, key)
         records.save(folder, made)
     shown = part(made, verb)
     return StageResult(shown, (text(made, PARTS[verb]),), bool(faults(shown.findings)))
+
+
+def _diagnosed(run: Run, found: Examined, key: str) -> Diagnosis:
+    config, windows, times = run.config.diagnose, found.windows, found.times
+    if config.frames:
+        windows, times = with_frames(
+            found.store.tables, windows.spec, config.frames, int(times[-1])
+        )
+    return diagnose(
+        found.subject,
+        windows,
+        config.checks,
+        issue_times=times,
+        provenance=run.provenance(key, found.parents),
+        records=found.log,
+        explainers=explainers(config.explainers),
+    )
 
 
 def part(diagnosis: Diagnosis, verb: str) -> Diagnosis:

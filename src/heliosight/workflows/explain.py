@@ -14,65 +14,63 @@ from heliosight.core import records
 from heliosight.core.clock import DAY, to_seconds, to_text
 from heliosight.core.errors import ConfigError
 from heliosight.core.files import folder_in_making, is_sealed, verify, write_json
-from heliosight.core.folds import Fold
 from heliosight.core.records import Explanation
 from heliosight.data.windows import Windows
 from heliosight.explain import ExplanationSet, explain
-from heliosight.subject import wrap
 from heliosight.workflows.evaluate import first_storm
+from heliosight.workflows.examined import Examined, examined
 from heliosight.workflows.frames import NOTE, with_frames
 from heliosight.workflows.run import Run, StageResult
-from heliosight.workflows.study import Study, study_of
-from heliosight.workflows.train import forecaster, main_system, predictions, system_hash
+from heliosight.workflows.train import main_system, predictions
 
 IMPORTANCE = "importance.json"
+LOOKED_AT, CHUNK = 256, 16
 
 
 def run(run: Run, verb: str = "") -> StageResult:
-    """Explain one window of the first system; explanations of the same key are used again."""
+    """Explain one window of the examined model; explanations of the same key are used again."""
     del verb
-    study, config = study_of(run), run.config.explain
-    system, number = main_system(run), study.fold_number(config.fold, "explain.fold")
-    model = forecaster(study, system, number)
-    issue = issue_time(study)
-    parent = system_hash(study, system)
-    key = run.key("explain", study.key, parent, config, issue)
-    folder = run.folder / ("explain_frames" if config.frames else "explain")
+    config = run.config.explain
+    found = examined(run, config.fold, "explain.fold")
+    issue = issue_time(run, found)
+    key = run.key("explain", dict(found.parents), config, issue)
+    folder = found.folder / ("explain_frames" if config.frames else "explain")
     if run.force or not _finished(folder, key):
-        windows = source = study.windows(system)
-        if config.frames:
-            source, _ = with_frames(study, system, config.frames, issue)
-        subject = wrap(model, run.config.spec(system), name=f"{run.config.name}/{system}")
-        found = explain(
-            subject,
-            source.batch(np.array([issue])),
-            config.method,
-            windows.batch(context_times(study, issue)),
-        )
-        made = run.provenance(key, {"data": study.store.hash, "train": parent})
-        with folder_in_making(folder) as making:
-            for order, (record, arrays) in enumerate(found.explanations):
-                notes = (*record.notes, *((NOTE,) if config.frames else ()))
-                times = frame_times(source, issue) if record.frame_times else ()
-                records.save(
-                    making / _name(order, record),
-                    replace(record, provenance=made, notes=notes, frame_times=times),
-                    arrays,
-                )
-            write_json(making / IMPORTANCE, _importance(found))
+        _save(run, found, issue, folder, key)
     explanations = [record for record, _ in saved(folder)]
     told = json.loads((folder / IMPORTANCE).read_text())
     lines = (*_lines(explanations), *_importance_lines(told["profiles"]), *told["notes"])
     return StageResult(tuple(explanations), lines)
 
 
-def issue_time(study: Study) -> int:
-    """The window to explain: the config's, else the strongest storm forecast of the test block."""
-    config = study.run.config.explain
-    number = study.fold_number(config.fold, "explain.fold")
+def _save(run: Run, found: Examined, issue: int, folder: Path, key: str) -> None:
+    config, source = run.config.explain, found.windows
+    if config.frames:
+        source, _ = with_frames(found.store.tables, source.spec, config.frames, issue)
+    made = run.provenance(key, found.parents)
+    context = found.windows.batch(context_times(run, found, issue))
+    explained = explain(found.subject, source.batch(np.array([issue])), config.method, context)
+    with folder_in_making(folder) as making:
+        for order, (record, arrays) in enumerate(explained.explanations):
+            notes = (*record.notes, *((NOTE,) if config.frames else ()))
+            times = frame_times(source, issue) if record.frame_times else ()
+            records.save(
+                making / _name(order, record),
+                replace(record, provenance=made, notes=notes, frame_times=times),
+                arrays,
+            )
+        write_json(making / IMPORTANCE, _importance(explained))
+
+
+def issue_time(run: Run, found: Examined) -> int:
+    """The window to explain: the config's, else the strongest forecast storm of its windows."""
+    config = run.config.explain
     if config.issue_time:
-        return _inside(to_seconds(config.issue_time), study.folds[number])
-    forecast = predictions(study, main_system(study.run))
+        return _inside(to_seconds(config.issue_time), found)
+    if found.study is None:
+        return _strongest(found)
+    number = found.study.fold_number(config.fold, "explain.fold")
+    forecast = predictions(found.study, main_system(run))
     if forecast is None:
         raise ConfigError(
             "choosing a window needs forecasts on every fold",
@@ -83,26 +81,33 @@ def issue_time(study: Study) -> int:
     return first_storm(forecast, number)
 
 
-def _inside(issue: int, fold: Fold) -> int:
-    """An issue time of the test block; elsewhere the model would explain what it has learned."""
-    if not fold.test[0] <= issue < fold.test[1]:
+def _strongest(found: Examined) -> int:
+    """The issue time of the largest mean forecast among windows evenly spread over all."""
+    place = np.unique(np.linspace(0, len(found.times) - 1, LOOKED_AT).astype(int))
+    times, mean = found.times[place], []
+    for start in range(0, len(times), CHUNK):
+        batch = found.windows.batch(times[start : start + CHUNK])
+        mean.append(found.subject.forecast(batch).mean(1).cpu().numpy())
+    return int(times[int(np.concatenate(mean).argmax())])
+
+
+def _inside(issue: int, found: Examined) -> int:
+    """An issue time of the examined windows; elsewhere a model would explain what it learned."""
+    first, last = int(found.times[0]), int(found.times[-1])
+    if not first <= issue <= last:
         raise ConfigError(
             "an explained window lies in the fold's test block",
             to_text(issue),
-            f"Test block: {to_text(fold.test[0])} to {to_text(fold.test[1])}.",
+            f"Test block: {to_text(first)} to {to_text(last)}.",
             "explain.issue_time",
         )
     return issue
 
 
-def context_times(study: Study, issue: int) -> np.ndarray:
-    """Other windows of the test block, evenly spaced, at least ten days from the explained one."""
-    config = study.run.config.explain
-    system = main_system(study.run)
-    number = study.fold_number(config.fold, "explain.fold")
-    times = study.times(system, study.folds[number].test)
-    far = times[np.abs(times - issue) >= 10 * DAY]
-    take = np.linspace(0, len(far) - 1, min(config.context, len(far))).astype(int)
+def context_times(run: Run, found: Examined, issue: int) -> np.ndarray:
+    """Other windows, evenly spaced, at least ten days from the explained one."""
+    far = found.times[np.abs(found.times - issue) >= 10 * DAY]
+    take = np.linspace(0, len(far) - 1, min(run.config.explain.context, len(far))).astype(int)
     return far[np.unique(take)]
 
 

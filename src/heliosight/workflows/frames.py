@@ -8,21 +8,23 @@ import numpy as np
 
 from heliosight.core.clock import HOUR
 from heliosight.core.errors import ConfigError
+from heliosight.core.spec import ForecastSpec
+from heliosight.core.tables import Tables
 from heliosight.data.npz_frames import frame_count, read_npz
 from heliosight.data.windows import Windows
-from heliosight.workflows.study import Study
 
 NOTE = "real frames of unknown date beside the store's own solar wind: looks, not forecasts"
 
 
-def with_frames(study: Study, system: str, path: str, issue: int) -> tuple[Windows, np.ndarray]:
+def with_frames(
+    tables: Tables, spec: ForecastSpec, path: str, issue: int
+) -> tuple[Windows, np.ndarray]:
     """Windows whose newest frame at `issue` is the file's last, and the issue times it allows.
 
     Returns
     -------
     The windows, and `(N,)` issue times 3 h apart, the last at `issue`, with every frame there.
     """
-    spec = study.run.config.spec(system)
     images = {m.table: m for m in spec.modalities.values() if m.kind == "images"}
     if len(images) != 1:
         raise ConfigError(
@@ -39,4 +41,4 @@ def with_frames(study: Study, system: str, path: str, issue: int) -> tuple[Windo
             f"a stack of frames fills a window of {modality.steps}", str(count), where="frames"
         )
     issues = issue - 3 * HOUR * np.arange(spare * cadence // (3 * HOUR) + 1)[::-1]
-    return Windows({**study.store.tables, table: frames}, spec), issues.astype(np.int64)
+    return Windows({**tables, table: frames}, spec), issues.astype(np.int64)

@@ -16,6 +16,7 @@ from heliosight.core.records import Diagnosis, Scorecard
 from heliosight.core.tables import SeriesTable
 from heliosight.report import ForecastExample, ReportInputs, save_paper_figures, write_report
 from heliosight.training import read_log
+from heliosight.workflows.examined import examined, is_foreign
 from heliosight.workflows.explain import issue_time, saved
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
@@ -36,14 +37,38 @@ TITLE = {"en": "heliosight: {name}", "ko": "heliosight: {name}"}
 def run(run: Run, verb: str = "") -> StageResult:
     """Write `report.html` (and figures for papers when asked for) from what the run holds."""
     del verb
-    study, config = study_of(run), run.config.report
-    inputs = report_inputs(study)
+    config = run.config.report
+    inputs, folder = _foreign_inputs(run) if is_foreign(run) else _own_inputs(run)
     name = "report.html" if config.language == "en" else f"report.{config.language}.html"
-    path = write_report(run.folder / name, inputs)
+    path = write_report(folder / name, inputs)
     lines = [f"report: {path}"]
     if config.figures == "paper":
-        lines += [f"figure: {p}" for p in save_paper_figures(run.folder / "figures", inputs)]
+        lines += [f"figure: {p}" for p in save_paper_figures(folder / "figures", inputs)]
     return StageResult(inputs.scorecard, tuple(lines))
+
+
+def _own_inputs(run: Run) -> tuple[ReportInputs, Path]:
+    return report_inputs(study_of(run)), run.folder
+
+
+def _foreign_inputs(run: Run) -> tuple[ReportInputs, Path]:
+    """What is known about a user's model: its data, its diagnosis, its explanations."""
+    found = examined(run, -1, "diagnose.fold")
+    explained = saved(found.folder / "explain")
+    inputs = ReportInputs(
+        title=f"heliosight: {found.subject.name}",
+        simulated=run.simulated,
+        dataset=found.store.card,
+        training_log=found.log or None,
+        diagnosis=_current(found.folder / "diagnose", Diagnosis, found.parents),
+        explanations=tuple((r, a) for r, a in explained if _fits(r, found.parents)),
+        spec=found.windows.spec,
+        system=found.subject.name,
+        command=run.command,
+        created=to_text(_newest(found.folder)),
+        language=run.config.report.language,
+    )
+    return inputs, found.folder
 
 
 def report_inputs(study: Study) -> ReportInputs:
@@ -106,9 +131,14 @@ def _example(study: Study) -> ForecastExample | None:
     forecast = predictions(study, main_system(study.run))
     if forecast is None:
         return None
-    issue = issue_time(study)
+    issue = _explained_issue(study)
     rows = np.flatnonzero(forecast.issue_time == issue)
     return forecast_example(study, forecast, int(rows[0])) if len(rows) else None
+
+
+def _explained_issue(study: Study) -> int:
+    found = examined(study.run, study.run.config.explain.fold, "explain.fold")
+    return issue_time(study.run, found)
 
 
 def forecast_example(study: Study, forecast: Predictions, row: int) -> ForecastExample:

@@ -1,0 +1,121 @@
+"""The model under examination and the windows it is examined on: a run's own, or a user's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heliosight.core.clock import DAY, to_seconds
+from heliosight.core.errors import ConfigError
+from heliosight.data.store import Store
+from heliosight.data.windows import Windows
+from heliosight.subject import Subject, model_hash, subject_from, wrap
+from heliosight.training import read_log
+from heliosight.workflows.data import store_of
+from heliosight.workflows.run import Run
+from heliosight.workflows.study import Study, study_of
+from heliosight.workflows.train import LOG, folder_of, forecaster, main_system, system_hash
+
+COMPLETE = 0.9  # a window of a user's data counts when this share of every modality was observed
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A subject with windows it has not learned from.
+
+    Attributes
+    ----------
+    folder : where its records go.
+    times : `(N,)` issue times with complete targets.
+    parents : hashes of what a record about it depends on.
+    log : rows of its training log, oldest first; empty when there is none.
+    study : the run's folds, None for a user's model.
+    """
+
+    subject: Subject
+    store: Store
+    windows: Windows
+    times: np.ndarray
+    folder: Path
+    parents: Mapping[str, str]
+    log: list[dict[str, Any]]
+    study: Study | None = None
+
+
+def is_foreign(run: Run) -> bool:
+    """True when the run looks at a user's model."""
+    return bool(run.config.subject.model)
+
+
+def examined(run: Run, fold: int, where: str) -> Examined:
+    """The subject of a run: its first system on one fold, or the user's model on the data given.
+
+    Raises
+    ------
+    ConfigError : no such fold, or no window of the user's data is complete.
+    SubjectError : the user's model cannot be built, loaded or called.
+    """
+    return _foreign(run) if is_foreign(run) else _own(run, fold, where)
+
+
+def _own(run: Run, fold: int, where: str) -> Examined:
+    study, system = study_of(run), main_system(run)
+    number = study.fold_number(fold, where)
+    model = forecaster(study, system, number)
+    return Examined(
+        subject=wrap(model, run.config.spec(system), name=f"{run.config.name}/{system}"),
+        store=study.store,
+        windows=study.windows(system),
+        times=study.times(system, study.folds[number].test),
+        folder=run.folder,
+        parents={"data": study.store.hash, "train": system_hash(study, system)},
+        log=read_log(folder_of(study, system, number) / LOG),
+        study=study,
+    )
+
+
+def _foreign(run: Run) -> Examined:
+    config, store = run.config.subject, store_of(run)
+    spec = run.config.spec(main_system(run))
+    spec = replace(spec, leads=config.leads, lead_hours=config.lead_hours)
+    windows = Windows(store.tables, spec)
+    times = _times(run, store, windows)
+    example = windows.batch(times[np.linspace(0, len(times) - 1, 3).astype(int)])
+    subject = subject_from(config, spec, example)
+    return Examined(
+        subject=subject,
+        store=store,
+        windows=windows,
+        times=times,
+        folder=_foreign_folder(run),
+        parents={"data": store.hash, "model": model_hash(config, subject)},
+        log=read_log(Path(config.log)) if config.log else [],
+    )
+
+
+def _times(run: Run, store: Store, windows: Windows) -> np.ndarray:
+    """Issue times of the span the user names whose windows were observed."""
+    config, target = run.config.subject, store.tables[windows.spec.target_table]
+    first = to_seconds(config.first) if config.first else int(target.times[0])
+    end = to_seconds(config.end) if config.end else int(target.times[-1]) + DAY
+    stride = run.config.split.stride_hours
+    times = windows.issue_times(first, end, stride, min_observed=COMPLETE)
+    if len(times) == 0:
+        raise ConfigError(
+            "a user's model is examined on complete windows",
+            f"none with {COMPLETE:.0%} of every modality observed and every lead known",
+            "Check inputs.*.lag_hours (6 for published event files), steps and subject.first.",
+            "data",
+        )
+    return times
+
+
+def _foreign_folder(run: Run) -> Path:
+    """Where the records of a user's model lie: apart from those of the run's own forecaster."""
+    name = run.config.subject.name or run.config.subject.model
+    return run.folder / "models" / re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
