@@ -18,10 +18,12 @@ from heliosight.core.tables import SeriesTable
 from heliosight.sun.config import SunConfig
 from heliosight.sun.footprint import Footprints, footprints
 from heliosight.sun.information import Knowable, achievable
+from heliosight.sun.sent import Sent, sent_by_frame
 from heliosight.sun.structures import Structure
 from heliosight.sun.world import (
     DRIVE_KEY,
     STATIC_KEY,
+    World,
     build_world,
     coloured_noise,
     reach_back,
@@ -135,6 +137,29 @@ class Oracle:
         seen = footprints(self._world, self._frame_times(issue_time, frames), list(effects))
         return _truth(effects, seen, total)
 
+    def sent(
+        self, issue_time: int, leads: Sequence[int] = LEADS, frames: int = 28, snap: bool = False
+    ) -> Sent:
+        """Which frame's wind arrives in the leads, see `sent`; holes only, no CME.
+
+        Raises
+        ------
+        DataError : the holes are driven by a series, or as `truth`.
+        """
+        if self._world.drive is not None:
+            raise DataError(
+                "wind is taken out frame by frame where holes are planted",
+                "holes driven by a series",
+                "Use a simulated Sun without a drive.",
+            )
+        hour = self._issue_hour(issue_time, leads)
+        span = (hour + 3 * min(leads), hour + 3 * max(leads) + 3)
+        rows = np.asarray(leads) - min(leads)
+        times = self._frame_times(issue_time, frames)
+        return sent_by_frame(
+            self._world, times, lambda world: float(self._run(world, *span, (), snap)[rows].mean())
+        )
+
     def achievable(
         self, issues: int = 80, members: int = 32, frames: Sequence[int] = (0, 14, 27)
     ) -> list[Knowable]:
@@ -143,10 +168,15 @@ class Oracle:
 
     def _ap(self, begin: int, end: int, without: Collection[str], snap: bool) -> np.ndarray:
         """ap of [begin, end) hours from a run just long enough for every cause that acts there."""
-        from_hour = max(self._world.first, begin - reach_back(self.config))
-        to_hour = min(self._world.last, end + AHEAD)
-        wind = run_wind(self._world, from_hour, to_hour, without, self._noise)
-        ap = run_index(self._world, from_hour, wind, self._noise)["ap" if snap else "ap_raw"]
+        return self._run(self._world, begin, end, without, snap)
+
+    def _run(
+        self, world: World, begin: int, end: int, without: Collection[str], snap: bool
+    ) -> np.ndarray:
+        from_hour = max(world.first, begin - reach_back(self.config))
+        to_hour = min(world.last, end + AHEAD)
+        wind = run_wind(world, from_hour, to_hour, without, self._noise)
+        ap = run_index(world, from_hour, wind, self._noise)["ap" if snap else "ap_raw"]
         return ap[(begin - from_hour) // 3 : (end - from_hour) // 3]
 
     def _known(self, structures: Collection[str]) -> set[str]:
