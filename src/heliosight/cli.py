@@ -17,7 +17,7 @@ STAGES = {
     "train": "train the forecaster on each walk-forward fold",
     "evaluate": "score forecasts and references on identical rows",
     "diagnose": "are all inputs and the time axis used? (`diagnose convlstm|fusion|usage`: a part)",
-    "explain": "attribute a forecast to frames, channels, pixels and solar-wind steps",
+    "explain": "attribute a forecast to frames, pixels and wind (`--score`: against known truth)",
     "report": "write one self-contained HTML report",
     "config": "`config show` prints a resolved config, `config validate` checks it",
 }
@@ -26,7 +26,7 @@ VERBS = {
     "diagnose": ("convlstm", "fusion", "usage"),
     "config": ("show", "validate"),
 }
-FLAGS = ("--json", "--check", "--force")
+FLAGS = ("--json", "--check", "--force", "--score")
 OPTIONS = {"--model": "subject.model", "--checkpoint": "subject.checkpoint", "--data": "data"}
 DEFAULT_CONFIG = "demo"
 OK, FAULT, MISUSE = 0, 1, 2

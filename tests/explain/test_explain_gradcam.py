@@ -125,7 +125,7 @@ def test_plusplus_is_odd_in_the_target_and_becomes_grad_cam_for_a_large_scale():
 def test_maps_are_in_target_units_and_keep_their_sign(subject_of, windows_of):
     subject, batch = subject_of(), windows_of(1)
     target = target_named("mean_ap", subject.spec)
-    minus = Target("minus", "ap", "minus", lambda y: -3 * target.of_leads(y))
+    minus = Target("minus", "ap", "minus", lambda y: -3 * target.of_leads(y), target.leads)
     one = grad_cam(subject, CELL, target, batch, "images", ("grad_cam",))[0]
     other = grad_cam(subject, CELL, minus, batch, "images", ("grad_cam",))[0]
     torch.testing.assert_close(other.parts["images"], -3 * one.parts["images"])

@@ -70,22 +70,51 @@ def explain(
     NotApplicable : the batch is not one window.
     ConfigError : the target is unknown.
     """
-    if len(batch) != 1:
-        raise NotApplicable("an explanation is of one window", f"{len(batch)} windows")
-    target = target_named(config.target, subject.spec)
-    dtype = _dtype(subject)
-    window = floating(batch, dtype)
-    others = None if context is None or len(context) == 0 else floating(context, dtype)
     with examine(subject):
-        evaluator = evaluator_for(subject, target, window, others, config.chunk)
-        asked = _questions(Question(evaluator, window, others, config))
-        with bar(f"explaining {target.name}", 2 * len(asked)) as running:
+        asked = asked_of(subject, batch, config, context)
+        with bar(f"explaining {config.target}", 2 * len(asked)) as running:
             made, notes = _attributions(asked, running)
             found = [_record(m, made, batch, running) for m in made]
         question = asked[0][1]
         profiles = _importance(question)
         found += _profile_records(profiles, batch, question)
     return ExplanationSet(tuple(found), profiles, notes)
+
+
+def attributions_made(
+    subject: Subject, batch: Batch, config: ExplainConfig, context: Batch | None = None
+) -> list[Made]:
+    """What each applicable method says of one window, without any check.
+
+    For what is judged from outside, against a known truth or over a data set.
+    """
+    made, _ = _attributions(asked_of(subject, batch, config, context))
+    return made
+
+
+def asked_of(
+    subject: Subject, batch: Batch, config: ExplainConfig, context: Batch | None
+) -> list[tuple[str, Question]]:
+    """One question per method, and per layer for the CAM forms.
+
+    Raises
+    ------
+    NotApplicable : the batch is not one window.
+    ConfigError : the target is unknown.
+    """
+    if len(batch) != 1:
+        raise NotApplicable("an explanation is of one window", f"{len(batch)} windows")
+    target = target_named(config.target, subject.spec)
+    dtype = _dtype(subject)
+    window = floating(batch, dtype)
+    others = None if context is None or len(context) == 0 else floating(context, dtype)
+    evaluator = evaluator_for(subject, target, window, others, config.chunk)
+    return _questions(Question(evaluator, window, others, config))
+
+
+def _title(one: Made) -> str:
+    """Method and layer, as records name it."""
+    return one.name + (f" ({one.question.part})" if one.question.part else "")
 
 
 def method_named(name: str) -> Method:
@@ -109,14 +138,14 @@ def _cam(question: Question, form: Form) -> Attribution:
             "Name it: explain.layers=[path].",
         )
     evaluator = question.evaluator
-    scale = _scale(question)
+    scale = cam_scale(question)
     return grad_cam(
         evaluator.subject, question.part, evaluator.target, question.batch, question.modality,
         (form,), scale,
     )[0]  # fmt: skip
 
 
-def _scale(question: Question) -> float:
+def cam_scale(question: Question) -> float:
     """Spread of the target over the other windows; its own size without them."""
     if question.context is None or len(question.context) < 2:
         return abs(float(question.evaluator.values(question.batch))) or 1.0
@@ -159,28 +188,29 @@ def _layers(base: Question, images: list[str]) -> list[tuple[str, str]]:
 
 @final
 @dataclass(frozen=True)
-class _Made:
+class Made:
+    """A method's answer with the question it was asked."""
+
     name: str
     question: Question
     found: Attribution
 
 
 def _attributions(
-    asked: list[tuple[str, Question]], running: Bar
-) -> tuple[list[_Made], tuple[str, ...]]:
+    asked: list[tuple[str, Question]], running: Bar | None = None
+) -> tuple[list[Made], tuple[str, ...]]:
     made, notes = [], []
     for name, question in asked:
         try:
-            made.append(_Made(name, question, method_named(name)(question)))
+            made.append(Made(name, question, method_named(name)(question)))
         except NotApplicable as error:
             notes.append(f"{name} not applicable: {error}")
-        running.advance(1, name)
+        if running is not None:
+            running.advance(1, name)
     return made, tuple(notes)
 
 
-def _record(
-    one: _Made, made: list[_Made], batch: Batch, running: Bar
-) -> tuple[Explanation, Arrays]:
+def _record(one: Made, made: list[Made], batch: Batch, running: Bar) -> tuple[Explanation, Arrays]:
     found, question = one.found, one.question
     subject, target = question.evaluator.subject, question.evaluator.target
     results = _checks(one, [m.found for m in made])
@@ -190,9 +220,8 @@ def _record(
     decisive = [n for n in failed if n.startswith(DECISIVE)]
     verdict = (f"no explanation: {', '.join(decisive)} failed",) if decisive else ()
     modality = subject.spec.modalities.get(question.modality)
-    layer = f" ({question.part})" if question.part else ""
     record = Explanation(
-        method=one.name + layer,
+        method=_title(one),
         target=target.name,
         units=target.units,
         baseline=found.baseline,
@@ -206,7 +235,7 @@ def _record(
     return record, arrays
 
 
-def _checks(one: _Made, all_found: list[Attribution]) -> list[SelfCheck]:
+def _checks(one: Made, all_found: list[Attribution]) -> list[SelfCheck]:
     """All checks; images are checked where the method speaks of them, else its first series."""
     method, found = method_named(one.name), one.found
     modality = one.question.modality or next(iter(found.parts))
@@ -224,7 +253,7 @@ def _checks(one: _Made, all_found: list[Attribution]) -> list[SelfCheck]:
     return [check for check in results if check is not None]
 
 
-def _arrays(one: _Made, batch: Batch) -> tuple[Arrays, list[str]]:
+def _arrays(one: Made, batch: Batch) -> tuple[Arrays, list[str]]:
     """Arrays beside the record, and what the structures say."""
     found, modality = one.found, one.question.modality
     arrays = {name: _numpy(p) for name, p in found.parts.items() if p.ndim == 2}
@@ -238,7 +267,7 @@ def _arrays(one: _Made, batch: Batch) -> tuple[Arrays, list[str]]:
     return arrays, _structure_lines(one, arrays)
 
 
-def _structure_lines(one: _Made, arrays: Arrays) -> list[str]:
+def _structure_lines(one: Made, arrays: Arrays) -> list[str]:
     question = one.question
     spec = question.evaluator.subject.spec.modalities.get(question.modality)
     if spec is None or STRUCTURE_CHANNEL not in spec.variables:

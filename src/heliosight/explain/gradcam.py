@@ -148,13 +148,16 @@ def cam(state: Tensor, gradient: Tensor, form: Form = "grad_cam", scale: float =
 
     scale : the change of the target that counts as large, used by Grad-CAM++ only.
     """
+    return (weights(state, gradient, form, scale) * state).sum(1)
+
+
+def weights(state: Tensor, gradient: Tensor, form: Form, scale: float = 1.0) -> Tensor:
+    """What a form multiplies a state with: `(T, F, 1, 1)`, elementwise `(T, F, H', W')`."""
     if form == "hires_cam":
-        return (state * gradient).sum(1)
+        return gradient
     if form == "grad_cam":
-        weight = gradient.mean((2, 3), keepdim=True)
-    else:
-        weight = _plusplus(state, gradient / scale) * scale
-    return (weight * state).sum(1)
+        return gradient.mean((2, 3), keepdim=True)
+    return _plusplus(state, gradient / scale) * scale
 
 
 def _plusplus(state: Tensor, gradient: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ class Target:
     units : of its value and hence of every attribution.
     words : what it is, for a figure.
     of_leads : from `(B, L)` to `(B,)`.
+    leads : which leads it looks at.
     quantity : which of the subject's quantities `(B, L)` it is taken of.
     """
 
@@ -36,6 +37,7 @@ class Target:
     units: str
     words: str
     of_leads: Callable[[Tensor], Tensor]
+    leads: range
     quantity: str = "forecast"
 
     def value(self, subject: Subject, batch: Batch) -> Tensor:
@@ -57,32 +59,32 @@ class Target:
         return self.of_leads(found[self.quantity])
 
 
-def _mean(first: int, last: int) -> Callable[[Tensor], Tensor]:
-    return lambda forecast: forecast[:, first:last].mean(1)
+def _mean(leads: range) -> Callable[[Tensor], Tensor]:
+    return lambda forecast: forecast[:, leads.start : leads.stop].mean(1)
 
 
-def _highest(first: int, last: int) -> Callable[[Tensor], Tensor]:
+def _highest(leads: range) -> Callable[[Tensor], Tensor]:
     """The day's largest interval probability: a lower bound of P(any interval), with a gradient."""
-    return lambda probability: probability[:, first:last].amax(1)
+    return lambda probability: probability[:, leads.start : leads.stop].amax(1)
 
 
 def known_targets(spec: ForecastSpec) -> dict[str, Target]:
     """All targets of a forecast with `spec`'s leads and lead spacing, by name."""
     unit = "ap (2 nT)" if spec.target == "ap" else spec.target
     per_day = HOURS_A_DAY // spec.lead_hours
-    days = range(spec.leads // per_day)
-    found = [Target("mean_ap", unit, "mean over all leads", _mean(0, spec.leads))]
-    for day in days:
-        span = _mean(day * per_day, (day + 1) * per_day)
-        found.append(Target(f"mean_ap_day{day + 1}", unit, f"mean of day {day + 1}", span))
-    for lead in range(spec.leads):
-        hours = lead * spec.lead_hours
+    days = {d + 1: range(d * per_day, (d + 1) * per_day) for d in range(spec.leads // per_day)}
+    every = range(spec.leads)
+    found = [Target("mean_ap", unit, "mean over all leads", _mean(every), every)]
+    for day, leads in days.items():
+        found.append(Target(f"mean_ap_day{day}", unit, f"mean of day {day}", _mean(leads), leads))
+    for lead in every:
+        one, hours = range(lead, lead + 1), lead * spec.lead_hours
         words = f"value of the interval starting at +{hours} h"
-        found.append(Target(f"ap_at_{hours}h", unit, words, _mean(lead, lead + 1)))
-    for day in days:
-        highest = _highest(day * per_day, (day + 1) * per_day)
-        words = f"largest 3-hour probability of G1 on day {day + 1}"
-        found.append(Target(f"p_g1_day{day + 1}", "probability", words, highest, EVENTS))
+        found.append(Target(f"ap_at_{hours}h", unit, words, _mean(one), one))
+    for day, leads in days.items():
+        words = f"largest 3-hour probability of Kp >= 5- (G1) on day {day}"
+        name = f"p_g1_day{day}"
+        found.append(Target(name, "probability", words, _highest(leads), leads, EVENTS))
     return {target.name: target for target in found}
 
 

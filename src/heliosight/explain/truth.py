@@ -8,7 +8,7 @@ area as average precision of |relevance| against a binary truth, sum over thresh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -89,6 +89,50 @@ def scores(relevance: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     if relevance.ndim == 4:
         found["channel_correlation"] = correlation(relevance.sum((1, 2, 3)), truth.sum((1, 2, 3)))
     return found
+
+
+DEFINITIONS = {
+    "mass": "share of |relevance| on the fewest places and frames that hold 95 % of |truth| (Arras "
+    "et al. 2022, eq. 1, on absolute relevance); mean over windows",
+    "rank": "share of the K places of largest |relevance| among those K places (Arras et al. 2022, "
+    "eq. 2); mean over windows",
+    "pointing": "1 when the place of largest |relevance| is one of them (Zhang et al. 2018); mean",
+    "average_precision": "area under precision/recall of |relevance| against them: sum over "
+    "thresholds of (R_n - R_(n-1)) P_n, ties together; mean over windows",
+    "time_correlation": "Pearson correlation of signed relevance per frame with the truth per "
+    "frame, all windows' frames together",
+    "time_correlation_each": "the same in each window alone; mean over windows",
+    "space_correlation": "Pearson correlation of |relevance| and |truth| per pixel, summed over "
+    "frames and channels; mean over windows",
+    "channel_correlation": "Pearson correlation of signed relevance and truth per channel, all "
+    "windows' channels together; only for methods with channels",
+}
+
+
+def scores_over(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """`DEFINITIONS` of relevance and truth of several windows, see `scores`.
+
+    Profiles are joined before they are correlated: a window in which nothing happens has no shape
+    to agree on and would count as much as a storm.
+    """
+    each = [scores(relevance, truth) for relevance, truth in pairs]
+    found = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
+    found["time_correlation_each"] = found["time_correlation"]
+    found["time_correlation"] = _joined(pairs, -3)
+    if "channel_correlation" in found:
+        found["channel_correlation"] = _joined(pairs, -4)
+    return found
+
+
+def _joined(pairs: Sequence[tuple[np.ndarray, np.ndarray]], axis: int) -> float:
+    """Correlation of the profiles along one axis (counted from the end), windows end to end."""
+
+    def profile(maps: np.ndarray) -> np.ndarray:
+        others = tuple(k for k in range(maps.ndim) if k != maps.ndim + axis)
+        return maps.sum(others, dtype=np.float64)
+
+    first, second = zip(*((profile(r), profile(t)) for r, t in pairs), strict=True)
+    return correlation(np.concatenate(first), np.concatenate(second))
 
 
 def score_table(

@@ -143,10 +143,46 @@ class ExamineConfig:
 
 
 @dataclass(frozen=True)
+class ScoreConfig:
+    """Simulated worlds whose truth explanations are held to (`explain --score`).
+
+    Attributes
+    ----------
+    worlds : a simulated Sun by name; every one is learned with each of `seeds`.
+    windows : how many windows of the test block are explained: the highest forecasts, at least
+        `apart_days` apart.
+    strong : share of the achievable skill from which on a model counts as strong.
+    issues, members : of the Monte Carlo ceiling; 24 and 8 leave a standard error of about 0.03.
+    method : the method that the claims are about; choose it on other worlds.
+    """
+
+    worlds: dict[str, SunConfig] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    windows: int = 8
+    apart_days: float = 3.0
+    strong: float = 0.8
+    issues: int = 24
+    members: int = 8
+    method: str = "integrated_gradients"
+
+    def __post_init__(self) -> None:
+        if not self.seeds or self.windows < 1 or self.issues < 1 or self.members < 2:
+            raise ConfigError(
+                "a score takes at least one seed, window and issue time, and two members",
+                f"{len(self.seeds)} seeds, {self.windows} windows, {self.issues} issue times, "
+                f"{self.members} members",
+                where="explain.score",
+            )
+        for world in self.worlds:
+            _safe_name(world, "explain.score.worlds")
+
+
+@dataclass(frozen=True)
 class ExplainStage:
     """Which window is explained; empty means the strongest forecast storm of the test block.
 
     frames : npz of real frames to look at instead of the store's images.
+    score : worlds with known truth for `explain --score`.
     """
 
     issue_time: str = ""
@@ -154,6 +190,7 @@ class ExplainStage:
     context: int = 64
     fold: int = -1
     method: ExplainConfig = field(default_factory=ExplainConfig)
+    score: ScoreConfig = field(default_factory=ScoreConfig)
 
     def __post_init__(self) -> None:
         if self.issue_time:

@@ -28,8 +28,15 @@ LOOKED_AT, CHUNK = 256, 16
 
 
 def run(run: Run, verb: str = "") -> StageResult:
-    """Explain one window of the examined model; explanations of the same key are used again."""
+    """Explain one window of the examined model; explanations of the same key are used again.
+
+    With `--score`, methods are held to known truths instead, see `explain_score`.
+    """
     del verb
+    if "--score" in run.flags:
+        from heliosight.workflows import explain_score
+
+        return explain_score.run(run)
     config = run.config.explain
     found = examined(run, config.fold, "explain.fold")
     issue = issue_time(run, found)
