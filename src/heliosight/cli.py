@@ -19,15 +19,26 @@ STAGES = {
     "diagnose": "are all inputs and the time axis used? (`diagnose convlstm|fusion|usage`: a part)",
     "explain": "attribute a forecast to frames, pixels and wind (`--score`: against known truth)",
     "report": "write one self-contained HTML report",
+    "forecast": "issue a forecast from the newest data (`--at TIME`: from what was known then)",
     "config": "`config show` prints a resolved config, `config validate` checks it",
 }
 VERBS = {
     "data": ("inspect", "sun"),
     "diagnose": ("convlstm", "fusion", "usage"),
     "config": ("show", "validate"),
+    "forecast": ("verify",),
 }
-FLAGS = ("--json", "--check", "--force", "--score")
-OPTIONS = {"--model": "subject.model", "--checkpoint": "subject.checkpoint", "--data": "data"}
+FLAGS = ("--json", "--check", "--force", "--score", "--serve")
+# Options that take a value and stand for a config key.
+OPTIONS = {
+    "--model": "subject.model",
+    "--checkpoint": "subject.checkpoint",
+    "--data": "data",
+    "--at": "forecast.at",
+    "--from": "forecast.since",
+    "--to": "forecast.until",
+    "--every": "forecast.every_hours",
+}
 DEFAULT_CONFIG = "demo"
 OK, FAULT, MISUSE = 0, 1, 2
 
@@ -48,6 +59,8 @@ options
   --data DIR          a folder of event files (HDF5), or a store
   --json              print the stage's record on standard output
   --force             make it again even if nothing changed
+  --at TIME           forecast: issue time (ISO 8601, UTC); --from TIME --to TIME [--every 3h]: many
+  --serve             forecast: show the issued forecasts on this machine's own address, read-only
 
 exit codes: 0 fine, 1 a check found a fault, 2 usage, config or input error"""
 
@@ -122,6 +135,8 @@ def _set(option: str, value: str) -> list[str]:
     if option == "--data":
         kind = "store" if (Path(value) / "manifest.json").is_file() else "events"
         return [f"data.type={kind}", f"data.folder={_quoted(value)}"]
+    if option == "--every":
+        return [f"{OPTIONS[option]}={value.removesuffix('h')}"]
     return [f"{OPTIONS[option]}={_quoted(value)}"]
 
 

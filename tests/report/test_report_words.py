@@ -10,7 +10,15 @@ from heliosight.report.inputs import LANGUAGES
 from heliosight.report.page import TEMPLATES
 from heliosight.report.wording import WORDS, Words
 
-TABLES = {name: json.loads((WORDS / f"{name}.json").read_text()) for name in LANGUAGES}
+PAGES = ("", "issued.")
+TABLES = {
+    name: {
+        key: text
+        for page in PAGES
+        for key, text in json.loads((WORDS / f"{page}{name}.json").read_text()).items()
+    }
+    for name in LANGUAGES
+}
 
 
 def _places(text: str) -> set[str]:

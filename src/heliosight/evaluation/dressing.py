@@ -9,6 +9,7 @@ residuals of a fit with hundreds of columns are a little too narrow; the ridges'
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -61,9 +62,11 @@ class Dressing:
         y = mean_log[:, :, None] + self.spread.T[None]
         return np.expm1(np.maximum(y, 0.0)).astype(np.float32)
 
-    def event_probability(self, mean_log: np.ndarray) -> np.ndarray:
-        """`(N, D, G)` P(max ap of the day reaches G1, G2, G3)."""
-        limits = np.log1p([storm_threshold(g) for g in EVENT_CLASSES]).astype(np.float32)
+    def event_probability(
+        self, mean_log: np.ndarray, storms: Sequence[str] = EVENT_CLASSES
+    ) -> np.ndarray:
+        """`(N, D, G)` P(max ap of the day reaches each class)."""
+        limits = np.log1p([storm_threshold(g) for g in storms]).astype(np.float32)
         out = np.empty((len(mean_log), len(self.draws), len(limits)))
         for start in range(0, len(mean_log), _CHUNK):
             part = mean_log[start : start + _CHUNK].astype(np.float32)
@@ -82,10 +85,10 @@ class Dressing:
         return highest
 
 
-def storm_days(observed: np.ndarray) -> np.ndarray:
+def storm_days(observed: np.ndarray, storms: Sequence[str] = EVENT_CLASSES) -> np.ndarray:
     """`(N, D, G)` 1 where the day's largest ap reaches the class, 0 where not, NaN if unknown."""
     largest = observed.reshape(len(observed), -1, LEADS_A_DAY).max(2)
-    limits = np.array([storm_threshold(g) for g in EVENT_CLASSES])
+    limits = np.array([storm_threshold(g) for g in storms])
     hit = (largest[:, :, None] > limits).astype(float)
     return np.where(np.isnan(largest)[:, :, None], np.nan, hit)
 

@@ -16,6 +16,7 @@ import numpy as np
 from heliosight.core.errors import DataError
 from heliosight.core.folds import Fold, Span
 from heliosight.core.forecast import DEFAULT_LEVELS
+from heliosight.core.geomagnetic import EVENT_CLASSES
 from heliosight.core.predictions import Predictions
 from heliosight.core.progress import bar
 from heliosight.core.tables import SeriesTable
@@ -116,8 +117,17 @@ class References:
     missing: Mapping[str, float] = field(default_factory=dict)
 
 
-def dressed(name: str, rows: Rows, number: int, guess: Guess) -> tuple[Predictions, np.ndarray]:
-    """One system in one fold: its predictions on the test span, its thresholds `(D, G)`."""
+def dressed(
+    name: str,
+    rows: Rows,
+    number: int,
+    guess: Guess,
+    storms: Sequence[str] = EVENT_CLASSES,
+) -> tuple[Predictions, np.ndarray]:
+    """One system in one fold: its predictions on the test span, its thresholds `(D, G)`.
+
+    storms : classes whose day probabilities are given.
+    """
     fold = rows.folds[number]
     learn, test = rows.learn(fold), rows.within(fold.test)
     residual = np.log1p(rows.target[learn]) - guess.mean_log[learn]
@@ -132,16 +142,18 @@ def dressed(name: str, rows: Rows, number: int, guess: Guess) -> tuple[Predictio
         observed=rows.target[test],
         levels=np.array(DEFAULT_LEVELS),
         quantiles=dressing.quantiles(mean_log),
-        event_probability=dressing.event_probability(mean_log),
+        event_probability=dressing.event_probability(mean_log, storms),
         fold=np.full(len(test), number),
     )
-    return given, _thresholds(dressing, guess.mean_log[learn], rows.target[learn])
+    return given, _thresholds(dressing, guess.mean_log[learn], rows.target[learn], storms)
 
 
-def _thresholds(dressing: Dressing, mean_log: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _thresholds(
+    dressing: Dressing, mean_log: np.ndarray, target: np.ndarray, storms: Sequence[str]
+) -> np.ndarray:
     """`(D, G)` thresholds of the best HSS in the training past."""
-    p = dressing.event_probability(mean_log[::_THRESHOLD_STRIDE])
-    o = storm_days(target[::_THRESHOLD_STRIDE])
+    p = dressing.event_probability(mean_log[::_THRESHOLD_STRIDE], storms)
+    o = storm_days(target[::_THRESHOLD_STRIDE], storms)
     return np.array(
         [
             [best_threshold(p[:, d, g], o[:, d, g]) for g in range(p.shape[2])]

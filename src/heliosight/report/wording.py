@@ -1,7 +1,8 @@
 """Words of the report in the reader's language, from JSON files.
 
-`words/<language>.json` holds the report's own words by key; `words/sentences.<language>.json` the
-fixed sentences that records carry in English. A sentence that is not there stays English.
+`words/<language>.json` holds the report's own words by key, `words/<page>.<language>.json` those of
+another page; `words/sentences.<language>.json` the fixed sentences that records carry in English. A
+sentence that is not there stays English.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ class Words:
     `metric.rmse`, or the name itself when the language has none for it.
     """
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, page: str = "") -> None:
         self.language = language
-        self._table = _load(f"{language}.json")
+        own = _load(f"{page}.{language}.json") if page else {}
+        self._table = {**_load(f"{language}.json"), **own}
         self._sentences = _load(f"sentences.{language}.json")
 
     def __call__(self, key: str, **values: object) -> str:

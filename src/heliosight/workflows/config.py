@@ -198,6 +198,56 @@ class ExplainStage:
 
 
 @dataclass(frozen=True)
+class ForecastConfig:
+    """What is forecast, from which inputs, and where it is kept and shown.
+
+    Attributes
+    ----------
+    at : issue time; empty for the newest data. Only what was available then is used.
+    since, until, every_hours : many hindcasts instead; `until` is included.
+    inputs : a store or a folder of live files to read inputs from; empty for the run's own store.
+    clock : issue at the present 3-hour mark, however old the inputs are (live use).
+    archive : folder of issued forecasts; empty for `forecast` in the run directory.
+    explain : explain a single forecast. methods : by which methods.
+    windows : validation windows on which a widening is measured.
+    chunk : hindcasts in memory at once.
+    host, port : where `--serve` listens; 0 takes a free port.
+    """
+
+    at: str = ""
+    since: str = ""
+    until: str = ""
+    every_hours: int = 3
+    inputs: str = ""
+    clock: bool = False
+    archive: str = ""
+    explain: bool = True
+    methods: tuple[str, ...] = ("grad_cam", "gradient_x_input")
+    windows: int = 384
+    chunk: int = 64
+    host: str = "127.0.0.1"
+    port: int = 8423
+
+    def __post_init__(self) -> None:
+        for name in ("at", "since", "until"):
+            if getattr(self, name):
+                _require_time(getattr(self, name), f"forecast.{name}")
+        if self.every_hours < 3 or self.every_hours % 3:
+            raise ConfigError(
+                "hindcasts are whole 3-hour intervals apart",
+                str(self.every_hours),
+                where="forecast.every_hours",
+            )
+        small = [n for n in ("windows", "chunk") if getattr(self, n) < 1]
+        if small or not 0 <= self.port < 65536:
+            raise ConfigError(
+                "counts are at least 1 and a port lies in 0..65535",
+                f"{', '.join(small) or self.port}",
+                where="forecast",
+            )
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """The report's language and whether figures for papers are written beside it."""
 
@@ -232,6 +282,7 @@ class AppConfig:
     subject: SubjectConfig = field(default_factory=SubjectConfig)
     diagnose: ExamineConfig = field(default_factory=ExamineConfig)
     explain: ExplainStage = field(default_factory=ExplainStage)
+    forecast: ForecastConfig = field(default_factory=ForecastConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
 
     def __post_init__(self) -> None:

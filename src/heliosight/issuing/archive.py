@@ -1,0 +1,125 @@
+"""The archive of issued forecasts: entries are added, never overwritten, never altered.
+
+    archive/ledger.jsonl            one line an entry: its name and hash
+    archive/entries/NAME/           a sealed folder: record, arrays, JSON, netCDF, pages
+    archive/verification/NAME/      what was observed afterwards, added later
+
+A forecast issued again for the same time is an entry of its own: its name carries the issue time,
+the moment it was made to the microsecond, and its key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from heliosight.core import records
+from heliosight.core.clock import to_seconds
+from heliosight.core.errors import RecordError
+from heliosight.core.files import is_sealed
+from heliosight.core.issued import ForecastVerification, IssuedArrays, IssuedForecast
+from heliosight.issuing.ledger import Ledger
+
+NAME = re.compile(r"\d{8}T\d{6}Z_\d{8}T\d{12}Z_[0-9a-f]{8}")
+
+
+@final
+@dataclass(frozen=True)
+class Listed:
+    """One entry as the ledger lists it."""
+
+    name: str
+    hash: str
+    issue_times: tuple[str, ...]
+
+
+@final
+class Archive:
+    """The archive in a folder; it need not exist yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = Ledger(folder / "ledger.jsonl")
+
+    def add(
+        self, record: IssuedForecast, arrays: IssuedArrays, files: Mapping[str, bytes]
+    ) -> Listed:
+        """A new entry, whole before it is listed."""
+        name = f"{_compact(record.issue_times[0])}_{_now()}_{record.provenance.key[:8]}"
+        folder = self.entry(name)
+        if folder.exists():
+            raise RecordError("an archived forecast is never overwritten", name, where=str(folder))
+        hashed = records.save(folder, record, arrays.arrays(), files)
+        self.ledger.append({"entry": name, "hash": hashed, "issue_times": list(record.issue_times)})
+        return Listed(name, hashed, record.issue_times)
+
+    def listed(self) -> list[Listed]:
+        """All entries in the order they were issued; the ledger's chain is checked."""
+        return [
+            Listed(e.body["entry"], e.body["hash"], tuple(e.body["issue_times"]))
+            for e in self.ledger.entries()
+        ]
+
+    def entry(self, name: str) -> Path:
+        """The folder of an entry.
+
+        Raises
+        ------
+        RecordError : no name of an entry.
+        """
+        if not NAME.fullmatch(name):
+            raise RecordError("an entry's name is one of the archive's", repr(name))
+        return self.folder / "entries" / name
+
+    def read(self, listed: Listed) -> tuple[IssuedForecast, IssuedArrays]:
+        """One entry, checked against the ledger.
+
+        Raises
+        ------
+        RecordError : it is gone, half there, or not as it was when it was issued.
+        """
+        folder = self.entry(listed.name)
+        record = records.load(folder, IssuedForecast)
+        if records.record_hash(folder) != listed.hash:
+            raise RecordError(
+                "an archived forecast is as it was issued", listed.name,
+                "Its folder was altered: restore it.", str(folder),
+            )  # fmt: skip
+        return record, IssuedArrays.of(records.load_arrays(folder))
+
+    def verification(self, name: str) -> Path:
+        """Where the verification of an entry lies, or will lie."""
+        self.entry(name)
+        return self.folder / "verification" / name
+
+    def unverified(self, until: int) -> list[Listed]:
+        """Entries without a verification whose last issue time lies at or before `until`."""
+        return [
+            e
+            for e in self.listed()
+            if to_seconds(e.issue_times[-1]) <= until and not is_sealed(self.verification(e.name))
+        ]
+
+    def verified(self) -> list[tuple[Listed, ForecastVerification, dict[str, np.ndarray]]]:
+        """Every verified entry with its verification and that record's arrays."""
+        found = []
+        for entry in self.listed():
+            folder = self.verification(entry.name)
+            if is_sealed(folder):
+                record = records.load(folder, ForecastVerification)
+                found.append((entry, record, records.load_arrays(folder)))
+        return found
+
+
+def _compact(text: str) -> str:
+    return text.replace("-", "").replace(":", "")
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")

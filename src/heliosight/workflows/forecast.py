@@ -1,0 +1,247 @@
+"""The forecast stage: from what is known at issue time to an archived, readable forecast."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from heliosight.core.clock import to_seconds, to_text
+from heliosight.core.config import dump
+from heliosight.core.errors import ConfigError
+from heliosight.core.files import digest, sha256
+from heliosight.core.issued import DayCall, IssuedArrays, IssuedForecast
+from heliosight.core.progress import bar
+from heliosight.core.tables import Table
+from heliosight.core.variables import STEP
+from heliosight.evaluation.at_issue import ISSUED
+from heliosight.issuing.archive import Archive, Listed
+from heliosight.issuing.call import day_calls
+from heliosight.issuing.cf import forecast_netcdf
+from heliosight.issuing.plain import forecast_json
+from heliosight.issuing.widen import RULE, STORMS
+from heliosight.workflows.forecast_page import pages
+from heliosight.workflows.inputs_now import INDEX, known_at, newest, tables_in
+from heliosight.workflows.issue import NETWORK, Issuer, Made, fold_for
+from heliosight.workflows.outcome import past_scores, verify_entries
+from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.standing import grade
+from heliosight.workflows.study import Study, study_of
+from heliosight.workflows.train import WEIGHTS, folder_of, main_system, thresholds
+
+JSON, NETCDF, PAGE = "forecast.json", "forecast.nc", "page.{language}.html"
+HOUR_SECONDS = 3600
+
+
+def run(run: Run, verb: str = "") -> StageResult:
+    """Issue one forecast or many; `--serve` shows the archive, `verify` scores what can be."""
+    if verb == "verify":
+        return _verify(run)
+    if "--serve" in run.flags:
+        from heliosight.workflows.serve import serve
+
+        return serve(run, archive_of(run))
+    study, config = study_of(run), run.config.forecast
+    if bool(config.since) != bool(config.until):
+        raise ConfigError(
+            "many forecasts have a first and a last issue time", "one of them",
+            "Give --from and --to.", "forecast.since",
+        )  # fmt: skip
+    return _many(study) if config.since else _one(study)
+
+
+def archive_of(run: Run) -> Archive:
+    """The archive of a run's forecasts."""
+    return Archive(Path(run.config.forecast.archive or run.folder / "forecast"))
+
+
+@final
+@dataclass(frozen=True)
+class Source:
+    """Where a forecast's inputs come from, and the moment it is made for."""
+
+    tables: dict[str, Table]
+    issue: int
+    hindcast: bool
+
+
+def source_of(study: Study) -> Source:
+    """Tables and issue time of the config: the newest data, or what was known at `--at`."""
+    config = study.run.config.forecast
+    at = to_seconds(config.at) if config.at else None
+    tables = _tables(study)
+    last = newest(tables)
+    live = bool(config.inputs) and config.clock
+    now = int(time.time()) // STEP * STEP if live else last
+    issue = at if at is not None else now
+    if not live and issue > last:
+        raise ConfigError(
+            "a forecast from a store is made within its time", to_text(issue),
+            f"Its newest data are of {to_text(last)}. Set forecast.clock=true to forecast later "
+            "with what there is.", "forecast.at",
+        )  # fmt: skip
+    return Source(known_at(tables, issue), issue, at is not None)
+
+
+def _tables(study: Study) -> dict[str, Table]:
+    folder = study.run.config.forecast.inputs
+    return tables_in(Path(folder)) if folder else dict(study.store.tables)
+
+
+def _one(study: Study) -> StageResult:
+    run, config = study.run, study.run.config.forecast
+    source = source_of(study)
+    number, system = fold_for(study.folds, source.issue), main_system(run)
+    issuer = Issuer(study, system, number, source.tables, config.windows)
+    made = issuer.issue(np.array([source.issue]))
+    archive = archive_of(run)
+    verify_entries(archive, study, source.tables.get(INDEX), source.issue)
+    record = replace(
+        _record(study, issuer, made, source.hindcast),
+        inputs=issuer.states(source.issue),
+        calls=_calls(study, issuer, made),
+        frames=_frames(issuer, source.issue),
+        grade=grade(study, system),
+        past=past_scores(study, system, source.issue, archive),
+    )
+    entry = _archive_one(archive, study, issuer, record, made.arrays)
+    return StageResult(record, _lines(record, made.arrays, archive.entry(entry.name)))
+
+
+def _calls(study: Study, issuer: Issuer, made: Made) -> tuple[DayCall, ...]:
+    """What the days of the answer come to, by the answer's own thresholds."""
+    arrays, answer = made.arrays, made.answers[0]
+    if answer == NETWORK:
+        number = study.folds.index(issuer.fold)
+        limits = thresholds(study, issuer.system)[number]
+        quantiles, storm = arrays.quantiles[0], arrays.storm[0]
+    else:
+        place = ISSUED.index(answer)
+        limits = made.thresholds[answer]
+        quantiles = arrays.reference_quantiles[0, place]
+        storm = arrays.reference_storm[0, place]
+    return day_calls(arrays.valid_time[0], quantiles, storm, made.levels, limits)
+
+
+def _archive_one(
+    archive: Archive, study: Study, issuer: Issuer, record: IssuedForecast, arrays: IssuedArrays
+) -> Listed:
+    shown = pages(study, issuer, record, arrays)
+    files = {
+        JSON: _json(forecast_json(record, arrays)),
+        NETCDF: forecast_netcdf(record, arrays),
+        **{PAGE.format(language=k): text.encode() for k, text in shown.items()},
+    }
+    return archive.add(record, arrays, files)
+
+
+def _many(study: Study) -> StageResult:
+    """Hindcasts from one time to another, a chunk at a time: memory does not grow with them."""
+    run, config = study.run, study.run.config.forecast
+    step = config.every_hours * HOUR_SECONDS
+    times = np.arange(to_seconds(config.since), to_seconds(config.until) + 1, step)
+    if not len(times):
+        raise ConfigError(
+            "the last issue time is not before the first", f"{config.since} to {config.until}",
+            where="forecast.until",
+        )  # fmt: skip
+    tables = _tables(study)
+    times = times[times <= newest(tables)]
+    numbers = np.array([fold_for(study.folds, int(t)) for t in times])
+    archive, written = archive_of(run), 0
+    counts = dict.fromkeys(("issued", "widened", "withheld"), 0)
+    with bar("hindcasts", len(times)) as running:
+        for number in np.unique(numbers):
+            issuer = Issuer(study, main_system(run), int(number), tables, config.windows)
+            mine = times[numbers == number]
+            for start in range(0, len(mine), config.chunk):
+                made = issuer.issue(mine[start : start + config.chunk])
+                record = _record(study, issuer, made, hindcast=True)
+                archive.add(record, made.arrays, {NETCDF: forecast_netcdf(record, made.arrays)})
+                for status in made.statuses:
+                    counts[status] += 1
+                written += 1
+                running.advance(len(made.statuses), record.issue_times[-1])
+    told = ", ".join(f"{n} {status}" for status, n in counts.items())
+    return StageResult(
+        None, (f"{len(times)} hindcasts in {written} entries of {archive.folder}: {told}",)
+    )
+
+
+def _record(study: Study, issuer: Issuer, made: Made, hindcast: bool) -> IssuedForecast:
+    run = study.run
+    weights = sha256(folder_of(study, issuer.system, study.folds.index(issuer.fold)) / WEIGHTS)
+    created = to_text(time.time())
+    key = digest([weights, made.data, created, time.time_ns()])
+    return IssuedForecast(
+        provenance=run.provenance(key, {"data": study.store.hash}),
+        issue_times=tuple(to_text(t) for t in made.arrays.init_time.tolist()),
+        created=created,
+        hindcast=hindcast,
+        system=issuer.system,
+        fold=issuer.fold.name,
+        fold_start=to_text(issuer.fold.test[0]),
+        weights=weights,
+        config=digest(dump(run.config)),
+        data=made.data,
+        levels=made.levels,
+        storms=STORMS,
+        references=ISSUED,
+        input_names=issuer.names,
+        answers=made.answers,
+        statuses=made.statuses,
+        reasons=made.reasons,
+        widenings=made.widenings,
+        rule=RULE,
+        licences=dict(study.store.card.licences),
+    )
+
+
+def _frames(issuer: Issuer, issue: int) -> tuple[str, ...]:
+    """Times of the frames the forecast saw, oldest first."""
+    windows = issuer.now
+    for name, modality in windows.spec.modalities.items():
+        if modality.kind == "images":
+            cut = windows.cuts[name]
+            rows = cut.rows(np.array([issue]))[0]
+            return tuple(to_text(int(cut.table.times[r])) for r in rows if r != cut.absent)
+    return ()
+
+
+def _verify(run: Run) -> StageResult:
+    study, archive = study_of(run), archive_of(run)
+    tables = _tables(study)
+    done = verify_entries(archive, study, tables.get(INDEX), newest(tables))
+    waiting = len(archive.listed()) - len(archive.verified())
+    line = f"{len(done)} entries verified now, {waiting} wait for observations: {archive.folder}"
+    return StageResult(tuple(done), (line,))
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _lines(record: IssuedForecast, arrays: IssuedArrays, folder: Path) -> tuple[str, ...]:
+    told = forecast_json(record, arrays)
+    answer = told["answer"]
+    days = (told["forecast"] if answer == "network" else told["references"][answer])["days"]
+    chances = "; ".join(
+        f"day {d['day']} "
+        + ", ".join(f"{g} {100 * p:.0f} %" for g, p in d["storm_probability"].items())
+        for d in days
+    )
+    stale = [s for s in record.inputs if s.withheld]
+    first = f"issued for {record.issue_times[0]}: {record.statuses[0]}"
+    reason = f" ({record.reasons[0]})" if record.reasons[0] else ""
+    lines = [first + reason, f"{answer}: {chances}"]
+    lines += [
+        f"stale: {s.modality}.{s.variable}, "
+        + ("none" if s.age_hours is None else f"{s.age_hours:g} h old")
+        + f", {s.missing} of {s.steps} steps missing"
+        for s in stale
+    ]
+    return (*lines, f"forecast: {folder}")

@@ -1,0 +1,180 @@
+"""What became of forecasts: archive entries verified, and past skill as known at an issue time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from heliosight.core import records
+from heliosight.core.clock import DAY, HOUR, to_seconds
+from heliosight.core.issued import ForecastVerification, IssuedArrays, IssuedForecast, PastScore
+from heliosight.core.predictions import Predictions
+from heliosight.core.records import Interval
+from heliosight.core.tables import SeriesTable, Table
+from heliosight.evaluation import features
+from heliosight.evaluation.at_issue import ISSUED, references_at
+from heliosight.evaluation.dressing import join
+from heliosight.evaluation.metrics import crps
+from heliosight.evaluation.scorecard import ScorecardConfig, find, on_common_rows, scorecard
+from heliosight.issuing.archive import Archive, Listed
+from heliosight.workflows.study import Study
+from heliosight.workflows.train import predictions
+
+BLOCK, ARCHIVE = "block", "archive"
+SHOWN = ("corr_log_pooled", "crps_ap_pooled", "brier_skill_G1_pooled", "brier_G1_pooled")
+FEWEST_DAYS = 27
+_HORIZON = 3 * DAY
+_MOST_ROWS = 3000
+
+
+def verify_entries(
+    archive: Archive, study: Study, table: Table | None, known_until: int
+) -> list[ForecastVerification]:
+    """Verify every entry whose outcome in a table of ap was known at a moment; others wait."""
+    if not isinstance(table, SeriesTable):
+        return []
+    done = []
+    for entry in archive.unverified(known_until - _HORIZON):
+        record, arrays = archive.read(entry)
+        observed = features.values_at(
+            table, "ap", arrays.valid_time, np.full(len(arrays.init_time), known_until)
+        )
+        if not np.isfinite(observed).all():
+            continue
+        made = ForecastVerification(
+            provenance=study.run.provenance(entry.hash, {"data": study.store.hash}),
+            entry=entry.name,
+            entry_hash=entry.hash,
+            issue_times=record.issue_times,
+            systems=(record.system, *record.references),
+            complete=True,
+            data=study.store.hash,
+        )
+        scores = np.stack([crps(p) for p in systems(record, arrays, observed)], 1)
+        kept = {"observed": observed.astype(np.float32), "crps": scores.astype(np.float32)}
+        records.save(archive.verification(entry.name), made, kept)
+        done.append(made)
+    return done
+
+
+def systems(
+    record: IssuedForecast, arrays: IssuedArrays, observed: np.ndarray
+) -> list[Predictions]:
+    """The network and every reference of an entry, with what was observed."""
+
+    def one(name: str, quantiles: np.ndarray, mean: np.ndarray, storm: np.ndarray) -> Predictions:
+        return Predictions(
+            name=name,
+            issue_time=arrays.init_time,
+            mean_log=np.log1p(np.maximum(mean, 0.0)),
+            mean=mean,
+            observed=observed,
+            levels=np.array(record.levels),
+            quantiles=quantiles,
+            event_probability=storm,
+            fold=np.zeros(len(mean), np.int64),
+        )
+
+    network = one(record.system, arrays.quantiles, arrays.mean, arrays.storm)
+    return [network] + [
+        one(
+            name,
+            arrays.reference_quantiles[:, r],
+            arrays.reference_mean[:, r],
+            arrays.reference_storm[:, r],
+        )
+        for r, name in enumerate(record.references)
+    ]
+
+
+def past_scores(study: Study, system: str, issue: int, archive: Archive) -> tuple[PastScore, ...]:
+    """How the model and its references did, as far as outcomes were known at `issue`."""
+    return (*_block_scores(study, system, issue), *_archive_scores(archive, issue))
+
+
+def _block_scores(study: Study, system: str, issue: int) -> tuple[PastScore, ...]:
+    """On the test blocks before: forecasts of each fold's own model, outcomes known by then."""
+    whole = predictions(study, system)
+    if whole is None:
+        return ()
+    past = _until(whole, issue - _HORIZON)
+    if not len(past.issue_time) or np.ptp(past.issue_time) < FEWEST_DAYS * DAY:
+        return ()
+    table = study.series("geomagnetic")
+    parts = []
+    for number in np.unique(past.fold):
+        times = past.issue_time[past.fold == number]
+        made = references_at(table, table, study.folds[number], times)
+        parts.append([_known(p, past, int(number)) for p, _ in made])
+    joined = [join([part[k] for part in parts]) for k in range(len(ISSUED))]
+    rows = on_common_rows([past, *joined])
+    config = ScorecardConfig(replicates=300, seed=study.run.config.seed)
+    card = scorecard(rows, "damped", config=config)
+    found = []
+    for name in (system, *ISSUED):
+        for day in (1, 2, 3):
+            scores = {key: find(card.rows, name, f"day {day}", key) for key in SHOWN}
+            differences = find(card.differences, f"{name} - damped", f"day {day}", "crps_ap_pooled")
+            metrics = {k: v for k, v in scores.items() if v is not None}
+            if differences is not None:
+                metrics["crps_ap_minus_damped"] = differences
+            found.append(PastScore(BLOCK, name, day, metrics))
+    span = Interval(float(len(rows[0].issue_time)))
+    first, last = (float(rows[0].issue_time[i]) for i in (0, -1))
+    facts = {"forecasts": span, "first": Interval(first), "last": Interval(last)}
+    return (PastScore(BLOCK, "", 0, facts), *found)
+
+
+def _archive_scores(archive: Archive, issue: int) -> tuple[PastScore, ...]:
+    """On the archive: forecasts as they were issued, verified since."""
+    verified = [
+        (entry, record, arrays)
+        for entry, record, arrays in archive.verified()
+        if _last_end(record) <= issue
+    ]
+    if not verified:
+        return ()
+    scores = np.concatenate([a["crps"] for _, _, a in verified])
+    inside = np.concatenate([_covered(archive, entry, a) for entry, _, a in verified])
+    found = [PastScore(ARCHIVE, "", 0, {"forecasts": Interval(float(len(scores)))})]
+    for k, name in enumerate(verified[0][1].systems):
+        for day in (1, 2, 3):
+            part = scores[:, k, 8 * (day - 1) : 8 * day]
+            metrics = {"crps_ap": Interval(float(np.nanmean(part)))}
+            if k == 0:
+                covered = inside[:, 8 * (day - 1) : 8 * day]
+                metrics["coverage_90"] = Interval(float(np.nanmean(covered)))
+            found.append(PastScore(ARCHIVE, name, day, metrics))
+    return tuple(found)
+
+
+def _last_end(record: ForecastVerification) -> int:
+    return to_seconds(record.issue_times[-1]) + 72 * HOUR
+
+
+def _covered(archive: Archive, entry: Listed, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """`(N, L)` 1 where the outer interval held what was observed, NaN where withheld."""
+    _, issued = archive.read(entry)
+    low, high = issued.quantiles[..., 0], issued.quantiles[..., -1]
+    inside = (arrays["observed"] >= low) & (arrays["observed"] <= high)
+    return np.where(np.isnan(low), np.nan, inside)
+
+
+def _until(given: Predictions, last: int) -> Predictions:
+    """The rows issued by then whose outcome is known, thinned to a few thousand."""
+    keep = np.flatnonzero((given.issue_time <= last) & np.isfinite(given.observed).all(1))
+    keep = keep[:: max(1, -(-len(keep) // _MOST_ROWS))]
+    rows = {k: v if k == "levels" else v[keep] for k, v in given.arrays().items()}
+    return Predictions(name=given.name, **rows)
+
+
+def _known(given: Predictions, past: Predictions, number: int) -> Predictions:
+    """A reference's forecasts with their outcome, G1..G3, in the fold of the network's rows."""
+    rows = np.searchsorted(past.issue_time, given.issue_time)
+    return replace(
+        given,
+        observed=past.observed[rows],
+        event_probability=given.event_probability[:, :, : past.event_probability.shape[2]],
+        fold=np.full(len(rows), number),
+    )

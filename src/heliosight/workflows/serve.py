@@ -1,0 +1,57 @@
+"""The forecast stage's `--serve`: the archive on this machine's own address, until interrupted."""
+
+from __future__ import annotations
+
+import sys
+from http.server import ThreadingHTTPServer
+
+from heliosight.core.files import is_sealed
+from heliosight.issuing.archive import Archive, Listed
+from heliosight.issuing.routes import routes
+from heliosight.issuing.server import HOSTS, server
+from heliosight.report.archive_page import ListedForecast, render_archive
+from heliosight.workflows.run import Run, StageResult
+
+PAGE = "page.en.html"
+
+
+def serve(run: Run, archive: Archive) -> StageResult:
+    """Answer until interrupted (Ctrl-C)."""
+    config = run.config.forecast
+    running = serving(config.host, config.port, archive)
+    host, port = running.server_address[:2]
+    sys.stderr.write(f"http://{host!s}:{port}/ shows {archive.folder}, read-only. Ctrl-C ends.\n")
+    if config.host not in HOSTS:
+        sys.stderr.write("It can be reached from other machines, by anybody: there is no login.\n")
+    try:
+        running.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        running.server_close()
+    return StageResult(None, (f"served {archive.folder}",))
+
+
+def serving(host: str, port: int, archive: Archive) -> ThreadingHTTPServer:
+    """The server of an archive, bound and not yet answering."""
+
+    def list_page(entries: list[Listed], language: str) -> str:
+        return index(archive, entries, language)
+
+    return server(host, port, lambda: routes(archive, list_page))
+
+
+def index(archive: Archive, entries: list[Listed], language: str) -> str:
+    """The list of entries as a page."""
+    listed = [
+        ListedForecast(
+            name=e.name,
+            first=e.issue_times[0],
+            last=e.issue_times[-1],
+            count=len(e.issue_times),
+            page=(archive.entry(e.name) / PAGE).is_file(),
+            verified=is_sealed(archive.verification(e.name)),
+        )
+        for e in entries
+    ]
+    return render_archive(listed, language)
