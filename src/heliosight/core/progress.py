@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
@@ -54,6 +55,12 @@ class _SilentBar:
 def silent() -> bool:
     """True when `HELIOSIGHT_QUIET` is set."""
     return bool(os.environ.get("HELIOSIGHT_QUIET"))
+
+
+def note(line: str) -> None:
+    """One line on standard error about something that happened on the way."""
+    if not silent():
+        sys.stderr.write(f"heliosight: {line}\n")
 
 
 @contextmanager

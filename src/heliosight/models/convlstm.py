@@ -6,6 +6,8 @@ section 2.2.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -14,8 +16,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from heliosight.core.errors import SpecError
+from heliosight.models import winograd
+from heliosight.models.gates import State, next_state
 
-State = tuple[Tensor, Tensor]
 ForgetBias = Literal["chrono", "one", "zero"]
 
 
@@ -47,6 +50,11 @@ class ConvLSTMCell(nn.Module):
     channels, hidden : channels of x and of h.
     kernel : odd side of the convolution; the map keeps its size.
     peephole_size : (H, W) when the gates also see c, element by element; else None.
+    accelerate : use `winograd` where it may run; the numbers agree to rounding.
+
+    Attributes
+    ----------
+    packed : transformed weights while a sequence runs, during which the weights stand still.
     """
 
     def __init__(
@@ -55,6 +63,7 @@ class ConvLSTMCell(nn.Module):
         hidden: int,
         kernel: int = 3,
         peephole_size: tuple[int, int] | None = None,
+        accelerate: bool = True,
     ) -> None:
         super().__init__()
         self.channels, self.hidden = channels, hidden
@@ -62,17 +71,15 @@ class ConvLSTMCell(nn.Module):
         self.peepholes: nn.Parameter | None = None
         if peephole_size is not None:
             self.peepholes = nn.Parameter(torch.zeros(3, hidden, *peephole_size))
+        self.accelerate = accelerate
+        self.packed: winograd.Packed | None = None
 
     def forward(self, x: Tensor, state: State) -> State:
         """The next `(h, c)`, `(B, F, H, W)` each, from x `(B, C, H, W)` and the last."""
+        if self.accelerate and winograd.usable(x, state, self.gates, self.peepholes):
+            return winograd.step(x, state, self.gates, self.peepholes, self.packed)
         h, c = state
-        i, f, g, o = self.gates(torch.cat([x, h], 1)).chunk(4, 1)
-        if self.peepholes is not None:
-            i, f = i + self.peepholes[0] * c, f + self.peepholes[1] * c
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        if self.peepholes is not None:
-            o = o + self.peepholes[2] * c
-        return torch.sigmoid(o) * torch.tanh(c), c
+        return next_state(self.gates(torch.cat([x, h], 1)), c, self.peepholes)
 
     def start(self, x: Tensor) -> State:
         """The state before the first frame: zeros."""
@@ -104,6 +111,7 @@ class ConvLSTM(nn.Module):
     channels, hidden, layers, kernel : sizes; every layer has `hidden` channels.
     forget_bias, memory : see `ConvLSTMCell.reset_forget_bias`.
     peephole_size : (H, W) for peepholes, else None.
+    accelerate : see `ConvLSTMCell`.
 
     Attributes
     ----------
@@ -119,10 +127,13 @@ class ConvLSTM(nn.Module):
         forget_bias: ForgetBias = "chrono",
         memory: int = 28,
         peephole_size: tuple[int, int] | None = None,
+        accelerate: bool = True,
     ) -> None:
         super().__init__()
         inputs = [channels] + [hidden] * (layers - 1)
-        self.cells = nn.ModuleList(ConvLSTMCell(n, hidden, kernel, peephole_size) for n in inputs)
+        self.cells = nn.ModuleList(
+            ConvLSTMCell(n, hidden, kernel, peephole_size, accelerate) for n in inputs
+        )
         self.checkpoint_frames = 0
         for cell in self.cells:
             cell.reset_forget_bias(forget_bias, memory)
@@ -159,11 +170,25 @@ class ConvLSTM(nn.Module):
     def _run(self, x: Tensor, state: tuple[State, ...]) -> list[tuple[State, ...]]:
         """States of every layer after every frame of a piece."""
         states = []
-        for frame in x.unbind(1):
-            below, following = frame, []
-            for cell, before in zip(self.cells, state, strict=True):
-                following.append(cell(below, before))
-                below = following[-1][0]
-            state = tuple(following)
-            states.append(state)
+        with _weights_stand_still(self.cells):
+            for frame in x.unbind(1):
+                below, following = frame, []
+                for cell, before in zip(self.cells, state, strict=True):
+                    following.append(cell(below, before))
+                    below = following[-1][0]
+                state = tuple(following)
+                states.append(state)
         return states
+
+
+@contextmanager
+def _weights_stand_still(cells: Iterable[nn.Module]) -> Iterator[None]:
+    """Within it, what depends on the cells' weights alone is computed once."""
+    own = [cell for cell in cells if isinstance(cell, ConvLSTMCell)]
+    for cell in own:
+        cell.packed = winograd.Packed()
+    try:
+        yield
+    finally:
+        for cell in own:
+            cell.packed = None

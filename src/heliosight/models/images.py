@@ -35,6 +35,8 @@ class ConvLSTMConfig:
     grid : a frame's token keeps this many rows and columns of the map (at most; the greatest
         common divisor with the map's side is used), so that place is not averaged away.
     pooling : `last`, `mean`, `attention` (learned query) or `self_attention` over frames.
+    accelerate : on a CPU run 3x3 gates by a compiled Winograd kernel where one can be built;
+        the numbers agree with plain torch to rounding.
     """
 
     type: Literal["convlstm"] = "convlstm"
@@ -55,6 +57,7 @@ class ConvLSTMConfig:
     pooling: PoolingKind = "attention"
     heads: int = 4
     dropout: float = 0.0
+    accelerate: bool = True
 
     def __post_init__(self) -> None:
         positive(self, "features", "hidden", "layers", "stem_channels", "grid", "heads")
@@ -256,4 +259,5 @@ def _backbone(config: ImageConfig, spec: ModalitySpec, stem: Stem) -> nn.Module:
         config.forget_bias,
         config.memory or spec.steps,
         (stem.size, stem.size) if config.peepholes else None,
+        config.accelerate,
     )
