@@ -70,8 +70,7 @@ def seconds_of_tai_text(text: str) -> float:
     return float(utc_of_tai(begin + float(second)))
 
 
-def tai_text(utc: float) -> str:
-    """`YYYYMMDD_hhmmss_TAI` of UTC seconds, as HMI's file names are written."""
-    moment = np.datetime64(int(tai_of_utc(utc)), "s")
-    plain = str(moment).replace("-", "").replace(":", "").replace("T", "_")
+def tai_text(tai: int) -> str:
+    """`YYYYMMDD_hhmmss_TAI` of seconds on the TAI clock face, as HMI's files are named."""
+    plain = str(np.datetime64(int(tai), "s")).replace("-", "").replace(":", "").replace("T", "_")
     return f"{plain}_TAI"

@@ -8,7 +8,13 @@ import numpy as np
 
 from heliosight.core.clock import HOUR
 from heliosight.core.errors import DataError
-from heliosight.core.tables import INTERPOLATED, OUT_OF_RANGE, UNOBSERVED, SeriesTable
+from heliosight.core.tables import (
+    INTERPOLATED,
+    OUT_OF_RANGE,
+    PRELIMINARY,
+    UNOBSERVED,
+    SeriesTable,
+)
 from heliosight.core.variables import STEP
 from heliosight.data.assemble import flags_of
 
@@ -25,8 +31,8 @@ def three_hourly(table: SeriesTable, name: str = "solar_wind") -> SeriesTable:
     An interval with 1 or 2 observed hours is their mean with the remark INTERPOLATED, whether the
     other hours are missing or out of range; the dataset card counts these. With none it is NaN:
     OUT_OF_RANGE when any of its hours was, else MISSING. Kp, ap and codes are the
-    interval's first observed value; the field's longitude is averaged as a direction. The latency
-    after the interval's end stays that of the hours.
+    interval's first observed value; the field's longitude is averaged as a direction. A mean with a
+    PRELIMINARY hour is PRELIMINARY. The latency after the interval's end stays that of the hours.
 
     Raises
     ------
@@ -52,6 +58,9 @@ def three_hourly(table: SeriesTable, name: str = "solar_wind") -> SeriesTable:
     flags = flags_of(values, table.variables)
     flags[(counts == 0) & outside.any(1)] = OUT_OF_RANGE
     flags[(counts == 1) | (counts == 2)] |= INTERPOLATED
+    early = np.zeros(cube.shape, dtype=bool)
+    early[row, slot] = good & ((table.flags & PRELIMINARY) > 0)
+    flags[early.any(1)] |= PRELIMINARY
     return SeriesTable(
         name, stamps, STEP, table.variables, values.astype(np.float32), flags, table.latency
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from heliosight.core.clock import DAY, HOUR
+from heliosight.core.clock import DAY, HOUR, to_seconds
 from heliosight.core.errors import DataError
 from heliosight.core.geomagnetic import ap_of_kp
 from heliosight.core.tables import MISSING, PRELIMINARY, SeriesTable
@@ -35,8 +35,9 @@ INDICES: Mapping[str, tuple[str, str, int, str]] = {
 }
 _STATES = {"def": 0, "pre": PRELIMINARY, "now": PRELIMINARY}
 _THIRDS = ("kp", "hp30", "hp60")
-_EPOCH = -1199145600  # 1932-01-01, from which the files count days
+_EPOCH = to_seconds("1932-01-01")  # from which the files count days
 _INTERVAL_CELLS, _DAILY_CELLS = 10, 28
+_LARGEST = 1e7
 
 
 def read_gfz_json(data: bytes) -> SeriesTable:
@@ -208,9 +209,14 @@ def _cells(data: bytes, count: int, what: str) -> np.ndarray:
                 "The file is cut off or of another layout: fetch it again.",
             )  # fmt: skip
     try:
-        return np.array([row for _, row in numbered], dtype=np.float64)
+        cells = np.array([row for _, row in numbered], dtype=np.float64)
     except ValueError as error:
         raise DataError(f"{what} holds numbers", str(error)[:80], "Fetch it again.") from error
+    if not np.all(np.abs(cells) < _LARGEST):
+        raise DataError(
+            f"{what} holds finite numbers", f"{np.abs(cells).max():g}", "Fetch it again."
+        )
+    return cells
 
 
 def _times(dates: np.ndarray, days: np.ndarray, hours: np.ndarray) -> np.ndarray:

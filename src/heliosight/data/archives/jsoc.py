@@ -40,7 +40,13 @@ class Export:
 
 def record_set(channel: str, start: int, days: int, hours: int) -> str:
     """The record set of a channel: so many days from `start` (UTC seconds), one every `hours`."""
-    begin = to_text(start).removesuffix("Z").replace("-", ".").replace("T", "_")
+    # AIA's images are observed seconds after their slot: two minutes earlier is before it
+    begin = (
+        to_text(start - (0 if channel.startswith("hmi") else 120))
+        .removesuffix("Z")
+        .replace("-", ".")
+        .replace("T", "_")
+    )
     return SERIES[channel].format(start=begin, span=f"{days}d", cadence=f"{hours}h")
 
 

@@ -36,18 +36,16 @@ class Index:
     times: np.ndarray
     quality: np.ndarray
 
-    def nearest(self, wanted: Sequence[int], tolerance: int) -> dict[int, int]:
-        """Row of the good frame nearest to each wanted time, where one lies within `tolerance`."""
+    def newest(self, wanted: Sequence[int], reach: int) -> dict[int, int]:
+        """Row of the newest good frame at or before each wanted time, at most `reach` s before."""
         good = np.flatnonzero(self.quality == 0)
         order = good[np.argsort(self.times[good], kind="stable")]
-        rows = {}
-        for time in wanted if len(order) else ():
-            at = int(np.searchsorted(self.times[order], time))
-            near = order[max(at - 1, 0) : at + 1]
-            best = int(near[np.argmin(np.abs(self.times[near] - time))])
-            if abs(int(self.times[best]) - time) <= tolerance:
-                rows[int(time)] = best
-        return rows
+        last = np.searchsorted(self.times[order], np.asarray(wanted), side="right") - 1
+        return {
+            int(time): int(order[k])
+            for time, k in zip(wanted, last, strict=True)
+            if k >= 0 and time - self.times[order[k]] <= reach
+        }
 
 
 def array_url(channel: str, year: int) -> str:

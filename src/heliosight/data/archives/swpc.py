@@ -55,7 +55,7 @@ def _minutes(data: bytes, names: Mapping[str, str], what: str) -> SeriesTable:
             f"{what} has rows of the active spacecraft", f"none of {len(rows)}",
             "The service has changed, or no spacecraft is in use now.",
         )  # fmt: skip
-    times = moments([row["time_tag"] for row in active], what) // MINUTE * MINUTE
+    times = moments([row.get("time_tag") for row in active], what) // MINUTE * MINUTE
     _, first = np.unique(times, return_index=True)
     columns = {
         ours: numbers([row.get(theirs) for row in active], f"{theirs} of {what}")[first]
@@ -76,7 +76,7 @@ def read_swpc_kp(data: bytes) -> SeriesTable:
     """
     what = "SWPC's planetary K index"
     rows: Sequence[Mapping[str, Any]] = rows_of(json_of(data, what), what, ("time_tag", "Kp"))
-    times = moments([row["time_tag"] for row in rows], what)
+    times = moments([row.get("time_tag") for row in rows], what)
     order = np.argsort(times, kind="stable")
     if np.any(times % STEP) or np.any(np.diff(times[order]) <= 0):
         raise DataError(f"{what} stamps 3-hour steps once each", f"{STEP // HOUR} h grid left")

@@ -1,0 +1,133 @@
+"""The series of a folder of fetched files, as they were known at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from heliosight.core.clock import to_seconds, to_text
+from heliosight.core.errors import DataError
+from heliosight.core.tables import SeriesTable, Table
+from heliosight.data.archives.gfz import read_gfz_daily, read_gfz_intervals, read_gfz_json
+from heliosight.data.archives.hapi import read_hapi_csv, read_hapi_info
+from heliosight.data.archives.swpc import read_rtsw_mag, read_rtsw_wind, read_swpc_kp
+from heliosight.data.net.ledger import Entry, Ledger, place
+from heliosight.data.omni2 import omni2_table
+from heliosight.data.overlay import overlay, within
+from heliosight.data.three_hourly import three_hourly
+from heliosight.data.upstream import hours_at_bow_shock
+
+WIND = ("speed", "density", "temperature", "b_total", "bx_gse", "by_gsm", "bz_gsm")
+# Of GFZ's the latest retrieval counts; another centre's estimate only where GFZ has nothing.
+_GFZ = ("gfz_now", "gfz_kp", "gfz_text", "gfz_daily", "gfz_hpo")
+
+
+def live_tables(root: Path, at: int | None = None) -> dict[str, Table]:
+    """Tables of all series that were fetched, by name, each with finished steps alone.
+
+    "solar_wind" (3 h) is OMNI where it is published and, after that, the real-time wind at L1
+    shifted to the bow shock; it has ap and kp beside it. "geomagnetic" (3 h) is GFZ's, and SWPC's
+    estimate where GFZ has none yet. What may still be revised is PRELIMINARY.
+
+    Parameters
+    ----------
+    at : UTC seconds; only files retrieved by then are read, only steps over by then are given. The
+        newest retrieval when None.
+
+    Raises
+    ------
+    DataError : nothing was fetched by then, a file is no longer what was fetched.
+    """
+    ledger = Ledger(root)
+    entries = [e for e in ledger.history() if at is None or to_seconds(e.retrieved) <= at]
+    # a file that was replaced after `at` is gone: only what still lies there can be read
+    newest = {e.path: e for e in entries if e.sha256 == ledger.entries[e.path].sha256}
+    if not newest:
+        raise DataError(
+            "files were fetched before they are read",
+            "none" if at is None else f"none by {to_text(at)}",
+            "Run heliosight data fetch.",
+            str(root),
+        )
+    now = at if at is not None else max(to_seconds(e.retrieved) for e in newest.values())
+    sources = _by_source(newest.values())
+    tables = {table.name: table for table in _indices(Path(root), sources)}
+    wind = _wind(Path(root), sources)
+    if wind is not None:
+        index = [tables["geomagnetic"]] if "geomagnetic" in tables else []
+        tables["solar_wind"] = overlay([wind, *(_during(i, wind) for i in index)], "solar_wind")
+    return {name: within(table, end=now) for name, table in tables.items() if len(table.times)}
+
+
+def _during(table: SeriesTable, other: SeriesTable) -> SeriesTable:
+    last = int(other.times[-1]) + other.cadence
+    return within(table, int(other.times[0]), last)
+
+
+def _by_source(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Entries by source, the latest retrieved first."""
+    found: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda e: (e.retrieved, e.path), reverse=True):
+        found.setdefault(entry.source, []).append(entry)
+    return found
+
+
+def read_entry(root: Path, entry: Entry) -> bytes:
+    """The bytes of a fetched file, if they are still those that were fetched."""
+    path = place(root, entry.path)
+    if not path.is_file() or path.stat().st_size != entry.bytes:
+        raise DataError(
+            "a fetched file is as it was fetched", "absent or of another size",
+            "Fetch it again.", str(path),
+        )  # fmt: skip
+    return path.read_bytes()
+
+
+def _wind(root: Path, sources: dict[str, list[Entry]]) -> SeriesTable | None:
+    """Three-hourly wind of all that was fetched; OMNI before the values from L1."""
+    hourly = []
+    if omni := sorted(sources.get("omni2", []), key=lambda e: e.path):
+        hourly.append(omni2_table({root / e.path: read_entry(root, e) for e in omni}, WIND))
+    hourly += [_only(table, WIND) for table in _hapi(root, sources.get("omni_hapi", []))]
+    minutes = [read_rtsw_wind(read_entry(root, e)) for e in sources.get("swpc_wind", [])]
+    minutes += [read_rtsw_mag(read_entry(root, e)) for e in sources.get("swpc_mag", [])]
+    if minutes:
+        hourly.append(_only(hours_at_bow_shock(overlay(minutes)), WIND))
+    return three_hourly(overlay(hourly)) if hourly else None
+
+
+def _hapi(root: Path, entries: Sequence[Entry]) -> list[SeriesTable]:
+    info = [e for e in entries if e.path.endswith("info.json")]
+    if not info:
+        return []
+    parameters = read_hapi_info(read_entry(root, info[0]))
+    rows = [e for e in entries if e.path.endswith(".csv")]
+    return [read_hapi_csv(read_entry(root, e), parameters) for e in rows]
+
+
+def _only(table: SeriesTable, names: Sequence[str]) -> SeriesTable:
+    keep = [i for i, name in enumerate(table.variables) if name in names]
+    return SeriesTable(
+        table.name, table.times, table.cadence, tuple(table.variables[i] for i in keep),
+        table.values[:, keep], table.flags[:, keep], table.latency,
+    )  # fmt: skip
+
+
+def _indices(root: Path, sources: dict[str, list[Entry]]) -> list[SeriesTable]:
+    parts: dict[str, list[SeriesTable]] = {}
+    of_gfz = [entry for source in _GFZ for entry in sources.get(source, [])]
+    of_gfz.sort(key=lambda e: e.retrieved, reverse=True)
+    for entry in (*of_gfz, *sources.get("swpc_kp", [])):
+        for table in _index_tables(entry.source, read_entry(root, entry)):
+            parts.setdefault(table.name, []).append(table)
+    return [overlay(tables) for tables in parts.values()]
+
+
+def _index_tables(source: str, data: bytes) -> tuple[SeriesTable, ...]:
+    if source == "gfz_daily":
+        return read_gfz_daily(data)
+    readers: dict[str, Callable[[bytes], SeriesTable]] = {
+        "gfz_text": read_gfz_intervals,
+        "swpc_kp": read_swpc_kp,
+    }
+    return (readers.get(source, read_gfz_json)(data),)
