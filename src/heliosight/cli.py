@@ -13,7 +13,7 @@ from typing import Any
 
 STAGES = {
     "demo": "simulate a small Sun, train, score, diagnose, explain, report",
-    "data": "build the store; `data inspect` shows it, `data sun --check` holds the Sun to reality",
+    "data": "`data fetch` asks the archives, `data build` makes the store, `data inspect` shows it",
     "train": "train the forecaster on each walk-forward fold",
     "evaluate": "score forecasts and references on identical rows",
     "diagnose": "are all inputs and the time axis used? (`diagnose convlstm|fusion|usage`: a part)",
@@ -23,12 +23,12 @@ STAGES = {
     "config": "`config show` prints a resolved config, `config validate` checks it",
 }
 VERBS = {
-    "data": ("inspect", "sun"),
+    "data": ("fetch", "build", "inspect", "card", "sun"),
     "diagnose": ("convlstm", "fusion", "usage"),
     "config": ("show", "validate"),
     "forecast": ("verify",),
 }
-FLAGS = ("--json", "--check", "--force", "--score", "--serve")
+FLAGS = ("--json", "--check", "--force", "--score", "--serve", "--dry-run")
 # Options that take a value and stand for a config key.
 OPTIONS = {
     "--model": "subject.model",
@@ -61,6 +61,7 @@ options
   --force             make it again even if nothing changed
   --at TIME           forecast: issue time (ISO 8601, UTC); --from TIME --to TIME [--every 3h]: many
   --serve             forecast: show the issued forecasts on this machine's own address, read-only
+  --dry-run           data fetch: say what would be asked of which archive, and ask nothing
 
 exit codes: 0 fine, 1 a check found a fault, 2 usage, config or input error"""
 

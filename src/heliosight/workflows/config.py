@@ -12,6 +12,7 @@ from heliosight.core.clock import to_seconds
 from heliosight.core.errors import ConfigError
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.variables import STEP
+from heliosight.data.fetch import FetchConfig
 from heliosight.diagnosis import DiagnosisConfig
 from heliosight.evaluation.real import RealTableConfig
 from heliosight.explain import ExplainConfig
@@ -272,6 +273,7 @@ class AppConfig:
     seed: int = 1
     threads: int = 2
     data: DataConfig = field(default_factory=SunData)
+    fetch: FetchConfig = field(default_factory=FetchConfig)
     inputs: dict[str, ModalitySpec] = field(default_factory=dict)
     systems: dict[str, tuple[str, ...]] = field(default_factory=dict)
     split: SplitConfig = field(default_factory=SplitConfig)

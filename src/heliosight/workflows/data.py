@@ -44,11 +44,18 @@ class Raw:
 
 
 def run(run: Run, verb: str) -> StageResult:
-    """Build or reuse the store; `inspect` lists what is in it, `sun` compares it with reality."""
+    """Build or reuse the store; `inspect` lists what is in it.
+
+    `fetch` asks the archives, `sun` compares the simulated Sun with reality.
+    """
     if verb == "sun":
         from heliosight.workflows.sun_check import check
 
         return check(run)
+    if verb == "fetch":
+        from heliosight.workflows.fetch import fetch
+
+        return fetch(run)
     store = store_of(run, again=run.force)
     return StageResult(store.card, card_lines(store.card))
 

@@ -1,0 +1,316 @@
+"""From a config to files and tables, against a local server that plays every archive."""
+
+import json
+import struct
+import time
+
+import numpy as np
+import pytest
+from archive_documents import (
+    PAGE,
+    gfz_daily,
+    gfz_json,
+    gfz_text,
+    hapi_csv,
+    hapi_info,
+    jsoc,
+    rtsw,
+    swpc_kp,
+    zarray,
+    zattrs,
+)
+from archive_server import Reply, serve
+from test_data_omni2 import plain
+
+from heliosight.core.clock import to_seconds, to_text
+from heliosight.core.errors import ConfigError, DataError
+from heliosight.core.tables import PRELIMINARY
+from heliosight.data.archives import image_sources
+from heliosight.data.archives.catalogue import SOURCES
+from heliosight.data.fetch import FetchConfig, plan_lines, run_fetch, wish_of
+from heliosight.data.live import live_tables
+from heliosight.data.net.ledger import Ledger
+
+NOW = to_seconds("2026-11-25T08:10:00")
+FITS = b"SIMPLE  =" + bytes(2880 - 9)
+HOSTS = ("spdf.gsfc.nasa.gov", "cdaweb.gsfc.nasa.gov", "kp.gfz.de", "services.swpc.noaa.gov",
+         "jsoc1.stanford.edu", "jsoc.stanford.edu", "api.helioviewer.org",
+         "gov-nasa-hdrl-data1.s3.amazonaws.com")  # fmt: skip
+
+
+@pytest.fixture
+def archive(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serve() as running:
+        yield running
+
+
+def config(archive, tmp_path, *sources, **changes):
+    plain_config = {"start": "2026-11-20", "end": "2026-11-26", "per_second": 20.0, "hours": 24}
+    return FetchConfig(
+        sources,
+        str(tmp_path),
+        mirrors=dict.fromkeys(HOSTS, archive.url),
+        **{**plain_config, **changes},
+    )
+
+
+def fetched(archive, tmp_path, *sources, now=NOW, **changes):
+    """Fetch what is wanted at `now`; both clocks are this machine's."""
+    return run_fetch(config(archive, tmp_path, *sources, **changes), now=now)
+
+
+def omni(year=2026, hours=8, **changes):
+    lines = [plain(h, 329, year, speed=400.0, ap=9.0, kp=23.0, **changes) for h in range(hours)]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def everything(archive):
+    """One good answer of every archive of series."""
+    archive.replies |= {
+        "/pub/data/omni/low_res_omni/omni2_2026.dat": Reply(omni()),
+        "/hapi/info": Reply(hapi_info()),
+        "/hapi/data": Reply(hapi_csv("2026-11-25T00:30:00Z", [(4.5, 415.0, 27)] * 6)),
+        "/app/json/": lambda path, _: Reply(
+            gfz_json(
+                path.rsplit("=", 1)[1],
+                "2026-11-25",
+                {"Kp": (3.0, 2.0, 1.0), "ap": (15, 7, 4)}.get(path.rsplit("=", 1)[1], (5, 5)),
+                step=10800 if "p30" not in path else 1800,
+                states=("def", "pre", "pre") if "p30" not in path else None,
+            )
+        ),
+        "/app/files/Kp_ap_since_1932.txt": Reply(gfz_text([(2.667, 12, 1)])),
+        "/app/files/Kp_ap_Ap_SN_F107_since_1932.txt": Reply(gfz_daily()),
+        "/json/rtsw/rtsw_wind_1m.json": Reply(rtsw(start="2026-11-25T04:00:00", minutes=240)),
+        "/json/rtsw/rtsw_mag_1m.json": Reply(rtsw("mag", "2026-11-25T04:00:00", 240)),
+        "/products/noaa-planetary-k-index.json": Reply(
+            swpc_kp("2026-11-24", (4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0))
+        ),
+    }
+
+
+SERIES = ("omni2", "omni_hapi", "gfz_kp", "gfz_hpo", "gfz_text", "gfz_daily")
+LIVE = ("gfz_now", "swpc_wind", "swpc_mag", "swpc_kp")
+
+
+def test_every_series_is_fetched_once_and_becomes_tables(tmp_path, archive):
+    everything(archive)
+    first = fetched(archive, tmp_path, *SERIES, *LIVE, now=None)
+    assert not first.failed and not first.gaps
+    asked = len(archive.asked)
+    again = fetched(archive, tmp_path, *SERIES, now=None)
+    assert not again.fetched and len(archive.asked) == asked
+    tables = live_tables(tmp_path)
+    assert {"solar_wind", "geomagnetic", "daily_indices", "hp30"} <= set(tables)
+    ledger = Ledger(tmp_path)
+    assert ledger.verify() == [] and all(e.licence and e.citation for e in ledger.entries.values())
+    query = next(path for path in archive.paths() if path.startswith("/hapi/data"))
+    assert "parameters=F1800,V1800,KP1800" in query and "time.max=" in query
+
+
+def as_if(root, when):
+    """The ledger of a run at another time."""
+    path = root / "fetched.jsonl"
+    lines = [
+        json.loads(line) | {"retrieved": to_text(when)} for line in path.read_text().splitlines()
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_live_tables_give_omni_then_l1_gfz_then_swpc_and_no_unfinished_step(tmp_path, archive):
+    everything(archive)
+    fetched(archive, tmp_path, "omni2", *LIVE, now=None)
+    as_if(tmp_path, NOW)
+    tables = live_tables(tmp_path)
+    wind, index = tables["solar_wind"], tables["geomagnetic"]
+    assert wind.cadence == 10800 and (wind.times + 10800 <= NOW).all()
+    assert (index.times + 10800 <= NOW).all()
+    assert set(wind.variables) >= {"speed", "density", "b_total", "bz_gsm", "ap", "kp"}
+    day = to_seconds("2026-11-25")
+    rows = {int(t - day) // 3600: i for i, t in enumerate(wind.times)}
+    assert wind.column("b_total")[rows[0]] == 1.0  # OMNI's
+    assert wind.flags[rows[0], wind.variables.index("speed")] == 0
+    kp = dict(zip(((index.times - day) // 3600).tolist(), index.column("kp"), strict=True))
+    assert kp[0] == 3.0 and kp[3] == 2.0 and kp[-24] == 4.0 and 6 not in kp
+    state = index.flags[:, 0][np.isin(index.times, [day, day + 10800])].tolist()
+    assert state == [0, PRELIMINARY]
+    with pytest.raises(DataError, match=r"files were fetched before they are read.*none by"):
+        live_tables(tmp_path, at=NOW - 60)
+    with pytest.raises(DataError, match=r"files were fetched before.*none"):
+        live_tables(tmp_path / "empty")
+
+
+def test_a_hindcast_reads_only_what_was_retrieved_by_then(tmp_path, archive):
+    everything(archive)
+    fetched(archive, tmp_path, "swpc_kp", now=None)
+    as_if(tmp_path, NOW - 86400)
+    archive.replies["/products/noaa-planetary-k-index.json"] = Reply(
+        swpc_kp("2026-11-24", (1.0,) * 8)
+    )
+    fetched(archive, tmp_path, "swpc_kp", now=time.time() + 120)
+    then, now = live_tables(tmp_path, at=NOW - 86400), live_tables(tmp_path)
+    assert then["geomagnetic"].column("kp").tolist() == [4.0, 4.0]
+    assert now["geomagnetic"].column("kp")[0] == 1.0
+    entry = next(iter(Ledger(tmp_path).entries.values()))
+    (tmp_path / entry.path).write_bytes(b"[]")
+    with pytest.raises(DataError, match="fetched file is as it was fetched"):
+        live_tables(tmp_path, at=NOW - 86400)
+
+
+BAD_DAYS = {
+    "page with status 200": Reply(PAGE),
+    "half a file": Reply(b"", headers={"Content-Length": "9000"}),
+    "server error with a page": Reply(PAGE, 500),
+    "moved host": Reply(b"", 301, {"Location": "https://elsewhere.example/"}),
+    "rate limit": Reply(b"", 429, {"Retry-After": "100000"}),
+    "empty": Reply(b""),
+    "not published": Reply(b"", 404),
+    "forbidden": Reply(b"", 403),
+}
+
+
+@pytest.mark.parametrize("day", BAD_DAYS)
+def test_a_bad_day_of_every_archive_leaves_all_as_it_was(tmp_path, archive, day):
+    everything(archive)
+    fetched(archive, tmp_path, *SERIES, now=None)
+    files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    good = dict(archive.replies)
+    archive.replies = dict.fromkeys(good, BAD_DAYS[day])
+    patient = config(archive, tmp_path, *SERIES)
+    outcome = bad_run(patient, archive)
+    told = {**outcome.gaps, **{k: str(v) for k, v in outcome.failed.items()}}
+    assert not outcome.fetched and len(told) >= 8 - 1
+    assert all("Found:" in text for text in told.values())
+    assert {p: p.read_bytes() for p in files} == files
+    archive.replies = good
+    assert not bad_run(patient, archive).failed
+
+
+def bad_run(patient, archive):
+    """As `run_fetch` with `again`, without waiting between attempts."""
+    from heliosight.data.archives.catalogue import chosen, fetch
+    from heliosight.data.net.client import Client
+    from heliosight.data.net.pace import Pace
+
+    def rest(seconds):
+        return None
+
+    client = Client(Pace(1e4, sleep=rest), 2.0, 1, sleep=rest, mirrors=patient.mirrors)
+    wish = wish_of(patient, NOW)
+    return fetch(chosen(patient.sources), wish, client, 2, again=True)
+
+
+def test_a_wrong_clock_stops_live_sources(tmp_path, archive):
+    everything(archive)
+    for path, reply in list(archive.replies.items()):
+        if isinstance(reply, Reply):
+            archive.replies[path] = Reply(reply.body, skew=4000.0)
+    outcome = fetched(archive, tmp_path, "swpc_kp", "omni2", now=None)
+    assert [str(e) for e in outcome.failed.values() if "Set this machine's clock" in str(e)]
+    assert [e.source for e in outcome.fetched] == ["omni2"] and outcome.notes
+
+
+def test_images_are_asked_for_before_their_slot_and_a_missing_one_is_a_gap(tmp_path, archive):
+    archive.replies |= {
+        "/data/aia/synoptic/2014/01/01/H2300/AIA20140101_2358_0193.fits": Reply(FITS),
+        "/data/aia/synoptic/2014/01/02/H2300/AIA20140102_2356_0193.fits": Reply(FITS),
+        "/data/hmi/fits/2014/01/02/hmi.M_720s.20140102_000000_TAI.fits": Reply(FITS),
+        "/v2/getJP2Image/": Reply(b"\x00\x00\x00\x0cjP  \r\n\x87\n"),
+    }
+    span = {"start": "2014-01-02", "end": "2014-01-05"}
+    outcome = fetched(archive, tmp_path, "aia_193_synoptic", "hmi_quick_look", **span)
+    got = {entry.path: entry.url for entry in outcome.fetched}
+    assert sorted(got) == [
+        "images/aia_193/20140102T000000Z.fits",
+        "images/aia_193/20140103T000000Z.fits",
+        "images/hmi_magnetogram/20140102T000000Z.fits",
+    ]
+    assert got["images/aia_193/20140103T000000Z.fits"].endswith("AIA20140102_2356_0193.fits")
+    assert len(outcome.gaps) == 3 and not outcome.failed
+    look = fetched(archive, tmp_path, "aia_193_helioviewer", **span)
+    assert next(e.path for e in look.fetched).startswith("display/aia_193/")
+
+
+def test_a_jsoc_export_is_staged_waited_for_and_fetched_once(tmp_path, archive, monkeypatch):
+    naps = []
+    monkeypatch.setattr(image_sources, "sleep", naps.append)
+    name = json.loads(jsoc())["data"][0]["filename"]
+    archive.replies |= {
+        "/cgi-bin/ajax/jsoc_fetch": lambda path, _: Reply(
+            jsoc(2) if "exp_request" in path or len(naps) < 3 else jsoc()
+        ),
+        f"/SUM12/D123/S00000/{name}": Reply(FITS),
+    }
+    wanted = {"start": "2014-01-01", "end": "2014-01-02", "email": "a@b.org"}
+    outcome = fetched(archive, tmp_path, "aia_193_jsoc", **wanted)
+    assert not outcome.failed and (tmp_path / "images" / "aia_193" / name).read_bytes() == FITS
+    assert sum("exp_request" in path for path in archive.paths()) == 1 and naps == [0.0, 60.0, 60.0]
+    fetched(archive, tmp_path, "aia_193_jsoc", **wanted)
+    assert sum("exp_request" in path for path in archive.paths()) == 1
+    with pytest.raises(DataError, match="e-mail address registered"):
+        fetched(archive, tmp_path, "aia_193_jsoc", start="2014-02-01", end="2014-02-02")
+
+
+def test_a_refused_export_says_why(tmp_path, archive):
+    archive.replies["/cgi-bin/ajax/jsoc_fetch"] = Reply(jsoc(4, error="not registered"))
+    outcome = fetched(
+        archive, tmp_path, "aia_193_jsoc", start="2014-01-01", end="2014-01-02", email="a@b.org"
+    )
+    assert "not registered" in str(next(iter(outcome.failed.values())))
+
+
+def test_sdoml_gives_only_the_chunks_of_the_wanted_frames(tmp_path, archive):
+    blosc = pytest.importorskip("numcodecs.blosc")
+    raw = np.zeros((15, 16, 16), "<f4").tobytes()
+    data = blosc.compress(raw, b"zstd", 5, blosc.BITSHUFFLE)
+    assert struct.unpack("<I", data[4:8])[0] == len(raw)
+    times = [f"2014-01-{1 + i // 10:02d}T{i % 10 * 2 + 1:02d}:59:05.84Z" for i in range(40)]
+    base = "/contrib/fdl-sdoml/fdl-sdoml-v2/sdomlv2.zarr/2014/193A"
+    archive.replies |= {
+        f"{base}/.zarray": Reply(zarray(shape=(40, 16, 16))),
+        f"{base}/.zattrs": Reply(zattrs(times)),
+        f"{base}/0.0.0": Reply(data),
+        f"{base}/2.0.0": Reply(data[:30]),
+    }
+    span = {"start": "2014-01-01", "end": "2014-01-05", "hours": 6}
+    outcome = fetched(archive, tmp_path, "aia_193_sdoml", **span)
+    assert f"{base}/0.0.0" in archive.paths() and f"{base}/1.0.0" in archive.paths()
+    assert "sdoml/aia_193/2014/chunk_0.zarr" in {e.path for e in outcome.fetched}
+    assert "sdoml/aia_193/2014/chunk_1.zarr" in outcome.gaps
+    assert "sizes its header" in str(outcome.failed["sdoml/aia_193/2014/chunk_2.zarr"])
+
+
+def test_the_plan_is_told_without_a_connection(tmp_path):
+    lines = plan_lines(FetchConfig(tuple(SOURCES), str(tmp_path), "2014-01-01", "2015-01-01"), NOW)
+    assert len(lines) == len(SOURCES) + 1 and "MB" in lines[0]
+    assert any(line.startswith("aia_193_synoptic") and "1460 files" in line for line in lines)
+    assert not list(tmp_path.iterdir())
+
+
+def test_years_two_years_old_are_final_and_the_present_one_is_not():
+    wish = wish_of(FetchConfig(start="2023-05-01", end="2027-01-01"), NOW)
+    assert list(wish.years) == [2023, 2024, 2025, 2026]
+    assert [wish.fresh(year) for year in wish.years] == [None, None, 30 * 86400, 6 * 3600]
+    assert max(wish.slots) <= NOW
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"hours": 7}, "divisor of 24"),
+        ({"parallel": 0}, "1 to 16 files"),
+        ({"per_second": 0.0}, "at most 20 times a second"),
+        ({"start": "noon"}, "a time is ISO 8601"),
+        ({"start": "2030-01-01"}, "begins before it ends"),
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused(changes, match):
+    with pytest.raises(ConfigError, match=match):
+        wish_of(FetchConfig(**changes), NOW)
+
+
+def test_an_unknown_source_is_named():
+    with pytest.raises(DataError, match=r"a source is known.*'omni3'.*Known: omni2"):
+        run_fetch(FetchConfig(("omni3",)))
