@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types arch unit real benchmarks docs clean
+.PHONY: help demo test lint types arch unit real benchmarks docs fuzz clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -41,6 +41,9 @@ real: $(VENV)/.ready  ## the table of references on real observations (HELIOSIGH
 
 benchmarks: $(VENV)/.dev-ready  ## measured ratios, each in one interleaved run
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+fuzz: $(VENV)/.dev-ready  ## 10,000 broken files over every reader
+	$(BIN)/python knocks/fuzz.py
 
 docs: $(VENV)/.dev-ready  ## the documentation site, warnings are errors
 	$(PIP) --editable '.[docs]'

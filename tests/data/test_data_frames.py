@@ -159,7 +159,7 @@ def test_a_member_in_a_folder_of_the_archive_is_no_channel(tmp_path):
         read_npz(tmp_path / "a.npz", [0], ["aia_193"])
     with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
         archive.writestr("aia_193", b"no array")
-    with pytest.raises(DataError, match="whole npz"):
+    with pytest.raises(DataError, match="no 'aia_193'"):
         read_npz(tmp_path / "b.npz", [0], ["aia_193"])
 
 

@@ -150,3 +150,9 @@ def test_real_area_is_whole(real_data):
     assert 0.005 < missing < 0.01
     glitches = (table.flags[:, 1] & BAD_FRAME > 0).mean()
     assert 0.01 < glitches < 0.05
+
+
+def test_a_field_without_end_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("date,ch_area,disk_median\n" + "x" * 200_000 + "\n")
+    with pytest.raises(DataError, match=r"is CSV.*field larger"):
+        read_coronal_holes(tmp_path / "a.csv")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from heliosight.core import arrays
 from heliosight.core.errors import RecordError
 
 MANIFEST = "manifest.json"
@@ -66,9 +67,21 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Arrays of an npz; object arrays (which would need pickle) are refused."""
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+    """Arrays of an npz; what is torn, pickled or above 512 MiB raises `RecordError`."""
+    try:
+        return arrays.read_npz(path)
+    except arrays.BROKEN as error:
+        again = "Make it again."
+        raise RecordError("arrays are a whole, plain npz", str(error), again, str(path)) from error
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file; what is torn or nested without end raises `RecordError`."""
+    try:
+        arrays.require_file(path)
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError("a record is readable JSON", str(error), where=str(path)) from error
 
 
 @contextmanager
@@ -110,7 +123,7 @@ def verify(folder: Path, hashes: bool = True) -> None:
         raise RecordError("a finished folder has a manifest", "none", again, where)
     for name, facts in _listed(folder).items():
         path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if not _inside(path, folder):
             raise RecordError("a manifest names files of its own folder", name, again, where)
         if not path.is_file() or path.stat().st_size != facts["bytes"]:
             raise RecordError("every listed file is present and whole", name, again, where)
@@ -118,11 +131,19 @@ def verify(folder: Path, hashes: bool = True) -> None:
             raise RecordError("a file has the hash its manifest gives", name, again, where)
 
 
+def _inside(path: Path, folder: Path) -> bool:
+    """True when the path leads into the folder; a NUL in it or a circle of links leads nowhere."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
 def _listed(folder: Path) -> dict[str, dict[str, Any]]:
     try:
-        files = json.loads((folder / MANIFEST).read_text())["files"]
+        files = json.loads((folder / MANIFEST).read_bytes())["files"]
         return {
             str(name): {k: facts[k] for k in ("bytes", "sha256")} for name, facts in files.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordError("a manifest is readable", repr(error), where=str(folder)) from error

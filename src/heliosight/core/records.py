@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from heliosight.core.errors import RecordError
 from heliosight.core.files import (
     MANIFEST,
     folder_in_making,
+    read_json,
     read_npz,
     sha256,
     verify,
@@ -487,10 +487,10 @@ def load(folder: Path, cls: type[R], hashes: bool = True) -> R:
     """
     verify(folder, hashes)
     try:
-        content = json.loads((folder / RECORD).read_text())
+        content = read_json(folder / RECORD)
         schema, version, body = content["schema"], content["version"], content["record"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordError("a record is readable JSON", str(error), where=str(folder)) from error
+    except (KeyError, TypeError) as error:
+        raise RecordError("a record is readable JSON", repr(error), where=str(folder)) from error
     if (schema, version) != (cls.schema, cls.version):
         raise RecordError(
             f"this is a {cls.schema} record of version {cls.version}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def text_of(data: bytes, kind: str, path: Path) -> str:
     if not text.strip():
         raise DataError(f"{kind} holds lines", "an empty file", "Fetch it again.", str(path))
     return text
+
+
+def read_rows(path: Path, kind: str) -> list[list[str]]:
+    """The cells of a CSV file; what no reader of CSV can take apart raises `DataError`."""
+    try:
+        return list(csv.reader(read_text(path, kind).splitlines()))
+    except csv.Error as error:
+        do = "Check that the file is what its name says."
+        raise DataError(f"{kind} is CSV", str(error), do, str(path)) from error
 
 
 def _not_text(path: Path, kind: str) -> DataError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from heliosight.core.clock import DAY, to_seconds
 from heliosight.core.errors import DataError
 from heliosight.core.tables import BAD_FRAME, SeriesTable
-from heliosight.data.assemble import check_rising, read_text, series
+from heliosight.data.assemble import check_rising, read_rows, series
 from heliosight.data.quality import departure
 
 NAME = "coronal_holes"
@@ -33,7 +32,7 @@ def read_coronal_holes(path: Path | str) -> SeriesTable:
     DataError : another header, a short or unreadable line, duplicated or backward dates.
     """
     path = Path(path)
-    rows = list(csv.reader(read_text(path, "a coronal-hole CSV").splitlines()))
+    rows = read_rows(path, "a coronal-hole CSV")
     if tuple(rows[0]) != COLUMNS:
         raise DataError(
             f"the header is {','.join(COLUMNS)}",

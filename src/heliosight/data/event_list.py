@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
-from heliosight.data.assemble import check_rising, read_text
+from heliosight.data.assemble import check_rising, read_rows
 from heliosight.data.events import Events
 
 
@@ -60,7 +59,7 @@ def read_event_list(path: Path | str) -> EventList:
     DataError : another header, an unreadable line, duplicated or backward times.
     """
     path = Path(path)
-    rows = list(csv.reader(read_text(path, "an event list").splitlines()))
+    rows = read_rows(path, "an event list")
     header = [cell.strip() for cell in rows[0]]
     if header not in (_TIME_HEADER, _DAY_HEADER):
         raise DataError(

@@ -131,10 +131,10 @@ def _read_file(path: Path, gathered: _Gathered) -> int:
     try:
         with h5py.File(path, "r") as file:
             return _read_groups(file, path, gathered)
-    except OSError as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise DataError(
             "an event file is a whole HDF5 file",
-            str(error).splitlines()[0],
+            f"{error}".split("\n")[0],
             "Check that the file is what its name says, or make it again.",
             str(path),
         ) from error

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from heliosight.core.arrays import BROKEN
 from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
 from heliosight.data.aiapy_door import aiapy_version, has_aiapy, registered
@@ -95,13 +96,14 @@ def _open_fits(data: bytes, path: Path) -> tuple[Mapping[str, Any], np.ndarray]:
             "FITS files need astropy", str(error), 'Install "heliosight[solar]".', str(path)
         ) from error
     try:
+        _require_plain(data)
         with fits.open(io.BytesIO(data), memmap=False) as units:
             for unit in units:
                 shape = unit.shape if unit.is_image else ()
                 if len(shape) == 2:
                     _require_size(shape, path)
                     return dict(unit.header), np.asarray(unit.data, dtype=np.float32)
-    except (OSError, ValueError, TypeError, IndexError, KeyError) as error:
+    except (*BROKEN, AttributeError, IndexError, AssertionError, fits.VerifyError) as error:
         raise DataError(
             "a FITS frame is a whole FITS file",
             str(error),
@@ -109,6 +111,12 @@ def _open_fits(data: bytes, path: Path) -> tuple[Mapping[str, Any], np.ndarray]:
             str(path),
         ) from error
     raise DataError("a FITS frame holds a 2-D image", "none", "Give an image file.", str(path))
+
+
+def _require_plain(data: bytes) -> None:
+    """Raise `ValueError` unless the file begins as FITS: packed files unpack without a bound."""
+    if not data.startswith(b"SIMPLE  ="):
+        raise ValueError(f"it begins with {data[:9]!r}; unpack .fits.gz first")
 
 
 def _require_size(shape: tuple[int, ...], path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from heliosight.core.arrays import BROKEN, member, members
 from heliosight.core.errors import DataError
 from heliosight.core.tables import BAD_FRAME, ImageTable
 from heliosight.core.variables import IMAGE_CHANNELS
@@ -58,12 +58,9 @@ def _stacks(path: Path, channels: Sequence[str]) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as handle:
             archive = zipfile.ZipFile(handle)
-            found = [name.removesuffix(".npy") for name in archive.namelist()]
-            arrays = {c: _member(archive, c) for c in channels if c in found}
-    except (
-        OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error
-    ) as error:  # fmt: skip
-        # RuntimeError: zipfile's word for encryption and for compression it does not know.
+            found = members(archive)
+            arrays = {c: member(archive, c) for c in channels if c in found}
+    except BROKEN as error:
         raise DataError(
             "a frame stack is a whole npz without pickled objects",
             str(error),
@@ -79,11 +76,6 @@ def _stacks(path: Path, channels: Sequence[str]) -> dict[str, np.ndarray]:
                 str(path),
             )
     return arrays
-
-
-def _member(archive: zipfile.ZipFile, channel: str) -> np.ndarray:
-    with archive.open(f"{channel}.npy") as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
 
 
 def _flat(array: np.ndarray, place: str) -> np.ndarray:

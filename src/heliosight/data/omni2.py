@@ -145,7 +145,9 @@ def _characters(data: bytes, path: Path) -> np.ndarray:
                 "The file is truncated or edited: fetch it again.",
                 str(path),
             )
-    return np.frombuffer("".join(lines).encode("latin-1"), dtype=np.uint8).reshape(-1, width)
+    # a letter beyond ASCII can stand in no number; one byte for it keeps the columns in place
+    plain = "".join(lines).encode("ascii", "replace")
+    return np.frombuffer(plain, dtype=np.uint8).reshape(-1, width)
 
 
 def _chosen(count: int, variables: Sequence[str] | None, path: Path) -> list[Word]:

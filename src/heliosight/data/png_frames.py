@@ -14,6 +14,7 @@ from heliosight.core.progress import track
 from heliosight.data.assemble import require_file
 from heliosight.data.frames import Frame, require_square, resize, to_uint8
 
+BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError)
 _STAMP = re.compile(r"(\d{4})[_-]?(\d{2})[_-]?(\d{2})T(\d{2})[_-]?(\d{2})[_-]?(\d{2})")
 
 
@@ -35,7 +36,7 @@ def read_png(
     try:
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("L"))
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, *BOMB) as error:
         raise DataError(
             "a PNG frame is a whole image",
             str(error).replace(str(path), path.name),

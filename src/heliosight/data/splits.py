@@ -8,7 +8,6 @@ a look-back of the first window of the next span lie wholly after the last targe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from heliosight.core import config
 from heliosight.core.clock import DAY, HOUR, to_seconds, to_text
 from heliosight.core.errors import ConfigError, RecordError
-from heliosight.core.files import digest, write_json
+from heliosight.core.files import digest, read_json, write_json
 from heliosight.core.folds import Fold, Span
 from heliosight.core.seeding import numpy_stream
 
@@ -153,10 +152,10 @@ def save_folds(path: Path, folds: Sequence[Fold]) -> str:
 def load_folds(path: Path) -> tuple[Fold, ...]:
     """Folds of a file; one that was altered or cut off raises `RecordError`."""
     try:
-        body = json.loads(Path(path).read_text())
+        body = read_json(Path(path))
         hashed = body.pop("hash")
         entries = body["folds"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (RecordError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(
             "a split file is whole JSON with folds and their hash",
             str(error),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any, final
 import numpy as np
 
 from heliosight.core import config
+from heliosight.core.arrays import BROKEN, read_npy
 from heliosight.core.errors import DataError, RecordError
-from heliosight.core.files import digest, folder_in_making, sha256, write_json
+from heliosight.core.files import digest, folder_in_making, read_json, sha256, write_json
 from heliosight.core.records import RECORD, DatasetCard, Provenance, load
 from heliosight.core.tables import ImageTable, SeriesTable, Table, Tables
 from heliosight.data.card import dataset_card
@@ -81,9 +81,9 @@ def load_store(folder: Path, check_hashes: bool = True) -> Store:
     if not (folder / LAYOUT).is_file():
         raise RecordError("a store has a tables.json", "none", "Give a store folder.", str(folder))
     try:
-        layout = json.loads((folder / LAYOUT).read_text())
+        layout = read_json(folder / LAYOUT)
         tables = {key: _read_table(folder, key, facts) for key, facts in layout.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError) as error:
+    except (*BROKEN, AttributeError, DataError, RecordError) as error:
         raise RecordError(
             "tables.json describes the tables beside it",
             f"{type(error).__name__} {error}",
@@ -121,12 +121,11 @@ def _read_table(store: Path, name: str, facts: Mapping[str, Any]) -> Table:
             "a table's name is a plain word", repr(name), "Make the store again.", str(store)
         )
     folder = store / name
-    times = np.load(folder / "times.npy", allow_pickle=False)
-    flags = np.load(folder / "flags.npy", allow_pickle=False)
+    times, flags = read_npy(folder / "times.npy"), read_npy(folder / "flags.npy")
     shared = (facts["cadence"], tuple(facts["variables"]))
     if facts["kind"] == "images":
         frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
         history = tuple(facts.get("history", ()))
         return ImageTable(name, times, *shared, frames, flags, facts["latency"], history)
-    values = np.load(folder / "values.npy", allow_pickle=False)
+    values = read_npy(folder / "values.npy")
     return SeriesTable(name, times, *shared, values, flags, facts["latency"])

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from heliosight.core.arrays import BROKEN
 from heliosight.core.errors import SubjectError
 
 KEYS = ("model_state_dict", "state_dict")
@@ -87,7 +88,7 @@ def _torch(path: Path) -> Any:
             "Save model.state_dict() alone, best as safetensors.",
             str(path),
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (*BROKEN, AttributeError, IndexError, ImportError, AssertionError) as error:
         raise SubjectError("a checkpoint is readable", str(error), where=str(path)) from error
 
 

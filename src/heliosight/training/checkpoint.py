@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from heliosight.core import config as configs
+from heliosight.core.arrays import BROKEN
 from heliosight.core.errors import RecordError
 from heliosight.core.files import digest, write_bytes
 from heliosight.core.ports import WindowSource
@@ -119,7 +120,7 @@ def read_checkpoint(path: Path, model: nn.Module, owner: Identity) -> dict[str, 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         found, saved = content["format"], content["owner"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except (*BROKEN, AttributeError, IndexError, pickle.UnpicklingError) as error:
         do = "Restore it, or delete it to start anew."
         raise RecordError("a checkpoint is whole", type(error).__name__, do, str(path)) from None
     if found != FORMAT:

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, final
 
+from heliosight.core.arrays import require_file
 from heliosight.core.errors import RecordError
 
 LOG = "log.jsonl"
@@ -47,14 +48,18 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
     Raises
     ------
-    RecordError : a line before the last is not JSON.
+    RecordError : no readable text; a line before the last is not JSON.
     """
-    lines = path.read_text(encoding="utf-8").split("\n")
+    try:
+        require_file(path)
+        lines = path.read_bytes().decode("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError("a log is readable text", str(error), "", str(path)) from None
     records = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
             records.append(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             where = f"{path}, line {number}"
             raise RecordError("a log holds one JSON record a line", str(error), "", where) from None
     return records

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from heliosight.core.arrays import require_file
 from heliosight.core.errors import RecordError
 from heliosight.core.files import write_bytes
 
@@ -37,8 +38,9 @@ def load_weights(model: nn.Module, path: Path) -> None:
     RecordError : the file is absent or broken, or another architecture's; every difference named.
     """
     try:
+        require_file(path)
         state = load(path.read_bytes())
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         again = "Train again or restore the file."
         raise RecordError(
             "weights are a whole safetensors file", str(error), again, str(path)

@@ -1,0 +1,128 @@
+"""Feeds broken files to every reader and record loader; prints what was not refused rightly.
+
+    python knocks/fuzz.py [COUNT] [SEED]        # 10,000 files by default
+
+A file passes when it is read or refused with our own error, within ten seconds, with less than
+1 GiB more memory, and nothing is written outside its folder. Exit code 1 when one fails.
+"""
+
+from __future__ import annotations
+
+import collections
+import io
+import resource
+import signal
+import sys
+import tempfile
+import traceback
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from damage import DAMAGES, misplaced
+from samples import SAMPLES, Sample
+
+from heliosight.core.errors import HeliosightError
+from heliosight.core.progress import track
+
+CHUNK, SECONDS, MEMORY = 100, 10, 1 << 30
+
+
+class TooSlow(BaseException):
+    """Above Exception, so that no reader can take it for a broken file."""
+
+
+def main(count: int = 10_000, seed: int = 0) -> int:
+    """Run all chunks on two processes; returns the exit code."""
+    jobs = [(seed, start, min(CHUNK, count - start)) for start in range(0, count, CHUNK)]
+    tally: collections.Counter[str] = collections.Counter()
+    failures: list[str] = []
+    with ProcessPoolExecutor(2, get_context("spawn"), max_tasks_per_child=10) as pool:
+        for counted, failed in track(pool.map(chunk, jobs), "fuzzing (100 files)", len(jobs)):
+            tally += counted
+            failures += failed
+    for outcome, number in sorted(tally.items()):
+        print(f"{outcome:<40}{number:>8}")
+    print(f"{sum(tally.values())} files, {len(failures)} failures")
+    print("\n".join(failures[:200]))
+    return 1 if failures else 0
+
+
+def chunk(job: tuple[int, int, int]) -> tuple[collections.Counter[str], list[str]]:
+    """Some files, each in a folder of its own below a guarded one."""
+    seed, start, count = job
+    _limit_memory()
+    sys.stderr = io.StringIO()  # readers show their progress there
+    signal.signal(signal.SIGALRM, _too_slow)
+    tally: collections.Counter[str] = collections.Counter()
+    failures = []
+    for number in range(start, start + count):
+        sample = SAMPLES[number % len(SAMPLES)]
+        outcome, problem = attempt(sample, np.random.default_rng([seed, number]))
+        tally[f"{sample.name}: {outcome}"] += 1
+        failures += [f"--- file {number}, {sample.name}, {problem}"] if problem else []
+    return tally, failures
+
+
+def attempt(sample: Sample, rng: np.random.Generator) -> tuple[str, str]:
+    """The outcome of one broken file, and the problem if there is one."""
+    with tempfile.TemporaryDirectory() as guarded:
+        folder = Path(guarded) / "given"
+        folder.mkdir()
+        path = sample.make(folder)
+        what = _damage(path / sample.victim if sample.victim else path, rng)
+        before = _listing(guarded)
+        outcome, problem = _read(sample, path)
+        if _listing(guarded) != before:
+            outcome, problem = "failed", "something was written beside the file"
+        return outcome, f"{what}: {problem}" if problem else ""
+
+
+def _read(sample: Sample, path: Path) -> tuple[str, str]:
+    signal.alarm(SECONDS)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sample.read(path)
+    except HeliosightError:
+        return "refused", ""
+    except TooSlow:
+        return "failed", f"longer than {SECONDS} s"
+    except BaseException:  # noqa: BLE001 - whatever else comes out is what is looked for
+        return "failed", traceback.format_exc(limit=-3)
+    finally:
+        signal.alarm(0)
+    return "read", ""
+
+
+def _damage(path: Path, rng: np.random.Generator) -> str:
+    """Break the file once or twice; returns how."""
+    if rng.random() < 0.05:
+        return misplaced(path, rng)
+    chosen = [DAMAGES[int(i)] for i in rng.integers(0, len(DAMAGES), rng.integers(1, 3))]
+    data = path.read_bytes()
+    for damage in chosen:
+        data = damage(data, rng)
+    path.write_bytes(data)
+    return " then ".join(damage.__name__ for damage in chosen)
+
+
+def _listing(folder: str) -> list[str]:
+    return sorted(str(p) for p in Path(folder).rglob("*"))
+
+
+def _limit_memory() -> None:
+    """At most 1 GiB beyond what the process already has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+def _too_slow(*_: object) -> None:
+    raise TooSlow
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:3])))

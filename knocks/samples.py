@@ -1,0 +1,200 @@
+"""One good file for every reader and record loader, and the call that reads it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from astropy.io import fits
+from PIL import Image
+from safetensors.torch import save
+from torch import nn
+
+from heliosight.core import records
+from heliosight.core.clock import DAY, HOUR, to_seconds, to_text
+from heliosight.core.files import MANIFEST, read_npz
+from heliosight.core.tables import SeriesTable
+from heliosight.data.coronal_holes import read_coronal_holes
+from heliosight.data.event_list import read_event_list
+from heliosight.data.events import OMNI_NAMES, read_events
+from heliosight.data.fits_frames import read_fits
+from heliosight.data.kp_ap import read_daily_indices, read_kp_ap
+from heliosight.data.npz_frames import read_npz as read_frames
+from heliosight.data.omni2 import read_omni2
+from heliosight.data.png_frames import read_png
+from heliosight.data.store import LAYOUT, load_store, save_store
+from heliosight.subject.loading import load_checkpoint
+from heliosight.training.journal import read_log
+from heliosight.training.weights import load_weights, save_weights
+
+START = to_seconds("2015-03-10T12:00Z")
+STAMPED = "aia_2015_03_10T12_00_00.png"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A reader, how to make a good file of its kind, and which file of a folder is damaged.
+
+    Attributes
+    ----------
+    make : writes the good file or folder below a folder and returns its path.
+    read : the call under attack.
+    victim : the file inside a sealed folder that is damaged; empty for a single file.
+    """
+
+    name: str
+    make: Callable[[Path], Path]
+    read: Callable[[Path], object]
+    victim: str = ""
+
+
+def _bytes(name: str, content: bytes) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / name
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+def omni2_line(hour: int) -> bytes:
+    """One line of 55 words, all values 1, right-aligned in the document's widths."""
+    widths = [5, 3, 3, 4, 4, *[6] * 14, 9, *[6] * 6, 9, *[6] * 5, 7, 7, 6, 3, 4, 6, 5, 10, *[9] * 5]
+    widths += [3, 4, 6, 6, 6, 6, 5]
+    words = "".join(f"{'1.' if w > 3 else '1':>{w}}" for w in widths)
+    return f"2015  69{hour:3d}{words}\n".encode()
+
+
+def sw_all() -> bytes:
+    """A CelesTrak file of three observed days."""
+    rows = [
+        f"2015 03 {day:02d} 2471 11 20 13 17 23 30 13 10  7 133   7   5   6   9  15   5   4   3"
+        "   7 0.4 2  40 120.1 0 119.0 130.2 121.0 118.8 131.0"
+        for day in (10, 11, 12)
+    ]
+    head = "DATATYPE CssiSpaceWeather\nVERSION 1.2\nNUM_OBSERVED_POINTS 3\nBEGIN OBSERVED\n"
+    return (head + "\n".join(rows) + "\nEND OBSERVED\n").encode()
+
+
+def frames_npz() -> bytes:
+    """A stack of four frames in three channels."""
+    rng = np.random.default_rng(0)
+    buffer = io.BytesIO()
+    stacks = {c: rng.integers(60, 200, (4, 16, 16), dtype=np.uint8) for c in CHANNELS}
+    np.savez_compressed(buffer, **stacks)
+    return buffer.getvalue()
+
+
+CHANNELS = ("aia_193", "aia_211", "hmi_magnetogram")
+
+
+def png() -> bytes:
+    """One grey image."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 255, (32, 32), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def fits_bytes() -> bytes:
+    """One AIA image."""
+    header = {"TELESCOP": "SDO/AIA", "WAVELNTH": 193, "EXPTIME": 2.0}
+    unit = fits.PrimaryHDU(np.full((32, 32), 300.0, np.float32))
+    unit.header.update({**header, "T_OBS": "2015-03-10T12:00:05.84Z", "CROTA2": 0.0})
+    buffer = io.BytesIO()
+    unit.writeto(buffer)
+    return buffer.getvalue()
+
+
+def event(folder: Path) -> Path:
+    """One published event file."""
+    path = folder / "2015031012.h5"
+    with h5py.File(path, "w") as file:
+        for name in OMNI_NAMES:
+            file[f"omni/{name}"] = np.full(80, 7.0)
+        for name in CHANNELS:
+            file[f"sdo/{name}"] = np.full((28, 16, 16), 90, np.uint8)
+        times = {"t_start": START - 7 * DAY, "t_target": START, "t_end": START + 3 * DAY}
+        file.attrs.update({k: to_text(v) for k, v in times.items()})
+    return path
+
+
+def store(folder: Path) -> Path:
+    """A store of one table."""
+    times = START + 3 * HOUR * np.arange(16)
+    values = np.ones((16, 2), np.float32)
+    table = SeriesTable(
+        "solar_wind", times, 3 * HOUR, ("speed", "density"), values, np.zeros((16, 2), np.uint8), 0
+    )
+    save_store(folder / "store", {"solar_wind": table}, "fuzz")
+    return folder / "store"
+
+
+def diagnosis(folder: Path) -> Path:
+    """A record with an array beside it."""
+    record = records.Diagnosis(subject="a model", windows=4)
+    records.save(folder / "record", record, {"maps": np.ones((2, 3))})
+    return folder / "record"
+
+
+def weights(folder: Path) -> Path:
+    """Weights of a linear layer."""
+    save_weights(nn.Linear(3, 2), folder / "weights.safetensors")
+    return folder / "weights.safetensors"
+
+
+def torch_checkpoint() -> bytes:
+    """A checkpoint as users save it."""
+    buffer = io.BytesIO()
+    torch.save({"model_state_dict": nn.Linear(3, 2).state_dict(), "epoch": 3}, buffer)
+    return buffer.getvalue()
+
+
+def _log() -> bytes:
+    rows = [{"kind": "step", "loss": 0.5, "gradient_norms": {"head": 1.0}}] * 8
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+HOLES = b"date,ch_area,disk_median\n" + b"".join(
+    b"2015-03-%02d,0.05%d,180.5\n" % (d, d) for d in range(1, 28)
+)
+EVENTS = b"time,class,split\n2015-03-10T12:00:00,positive,train\n2015-03-11,negative,test\n"
+
+SAMPLES = (
+    Sample("omni2", _bytes("omni2_2015.dat", b"".join(map(omni2_line, range(24)))), read_omni2),
+    Sample("kp_ap", _bytes("SW-All.txt", sw_all()), read_kp_ap),
+    Sample("daily_indices", _bytes("SW-All.txt", sw_all()), read_daily_indices),
+    Sample("coronal_holes", _bytes("holes.csv", HOLES), read_coronal_holes),
+    Sample("event_list", _bytes("events.csv", EVENTS), read_event_list),
+    Sample("events", event, lambda path: read_events([path])),
+    Sample(
+        "npz_frames",
+        _bytes("frames.npz", frames_npz()),
+        lambda path: read_frames(path, START + 6 * HOUR * np.arange(4)),
+    ),
+    Sample("png", _bytes(STAMPED, png()), read_png),
+    Sample("fits", _bytes("aia.fits", fits_bytes()), read_fits),
+    Sample("store", store, load_store, LAYOUT),
+    Sample("store_manifest", store, load_store, MANIFEST),
+    Sample(
+        "store_values", store, lambda p: load_store(p, check_hashes=False), "solar_wind/values.npy"
+    ),
+    Sample("record", diagnosis, lambda p: records.load(p, records.Diagnosis), records.RECORD),
+    Sample(
+        "record_unsealed",
+        diagnosis,
+        lambda p: records.load(p, records.Diagnosis, hashes=False),
+        records.RECORD,
+    ),
+    Sample("record_arrays", diagnosis, lambda p: read_npz(p / records.ARRAYS), records.ARRAYS),
+    Sample("weights", weights, lambda path: load_weights(nn.Linear(3, 2), path)),
+    Sample("safetensors", _bytes("w.safetensors", save({"a": torch.ones(3)})), load_checkpoint),
+    Sample("checkpoint", _bytes("w.pth", torch_checkpoint()), load_checkpoint),
+    Sample("log", _bytes("log.jsonl", _log()), read_log),
+)
