@@ -159,8 +159,8 @@ def test_the_root_fault_is_named_first():
     found = [finding("fault", cause="collapse"), finding("fault", cause="batch_leakage")]
     said = verdict([*found, finding("inconclusive")])
     assert said.startswith("Fault: batch leakage in images: why. Do this.")
-    assert "1 more faults follow" in said
-    assert "1 questions stay open" in said
+    assert "Then: collapse in images." in said
+    assert "1 question stays open" in said
 
 
 def test_verdicts_without_a_fault():
@@ -176,9 +176,40 @@ def test_lines_are_plain_and_worst_first():
     )  # fmt: skip
     shown = lines(d)
     assert [line_.split()[0] for line_ in shown] == ["problem", "warning", "fine"]
-    assert shown[0] == "problem  T4  images: why [share: 0.5, 95% 0.4 to 0.6] -> Do this."
+    assert shown[0] == "problem  T4  images: why [share: 0.5 [0.4, 0.6]] -> Do this."
     assert len(lines(d, CONVLSTM_CHECKS)) == 1
-    assert "net, 9 windows: Fault" in text(d)
+
+
+def test_the_text_is_read_from_top_to_bottom():
+    skipped = replace(finding("not_applicable", "T1", subject="subject"), reason="no explainer")
+    d = Diagnosis(
+        subject="net", windows=9,
+        findings=(finding("healthy", "T13"), skipped, finding("fault", "T13", "x", "cell")),
+        inputs={"sdo": "images (B T C H W)"}, parts={"fusion": "join"},
+        seconds={"T13": 2.0, "encode": 3.25, "T1": 0.01},
+    )  # fmt: skip
+    assert text(d).split("\n") == [
+        "net: 9 windows, level standard",
+        "Fault: x in cell: why. Do this.",
+        "",
+        "q (T13)",
+        "  problem  cell: why",
+        "           0.5 [0.4, 0.6]  share",
+        "           -> Do this.",
+        "  fine     images: why",
+        "           0.5 [0.4, 0.6]  share",
+        "           -> Do this.",
+        "",
+        "Not asked",
+        "  skipped  T1: no explainer",
+        "",
+        "called   sdo = images (B T C H W) (say otherwise: subject.inputs.NAME='images BTCHW')",
+        "parts    fusion = join (say otherwise: subject.parts.ROLE=path)",
+        "",
+        "cost 5.3 s: encode 3.2, T13 2.0",
+    ]
+    part = text(d, FUSION_CHECKS)
+    assert "T13)" not in part and part.startswith("net: 9 windows")
 
 
 def test_the_three_scripts_ask_for_known_checks():

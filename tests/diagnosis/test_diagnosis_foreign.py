@@ -114,7 +114,7 @@ def test_every_check_answers_about_a_foreign_model(built):
     assert outcome(found, "T13", "cell.images.0").outcome in ("healthy", "inconclusive")
     for name in ("gradient", "cam"):
         assert outcome(found, "T1", name).outcome == "healthy"
-    assert "theirs, 300 windows" in text(found)
+    assert "theirs: 300 windows" in text(found)
 
 
 def test_a_planted_fault_is_found_in_a_foreign_model(built):

@@ -28,7 +28,7 @@ def test_unused_though_the_data_hold_it_is_a_fault():
     for check in ("T8", "USE"):
         verdict = outcome(found, check, "images")
         assert (verdict.outcome, verdict.cause) == ("fault", "lazy_or_blocked")
-    assert "more faults" not in found.verdict
+    assert "Then:" not in found.verdict
     assert outcome(found, "USE", "solar_wind").outcome == "healthy"
 
 

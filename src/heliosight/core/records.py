@@ -218,6 +218,7 @@ class Diagnosis(Record):
 
     inputs : how it was called, argument -> modality and axes; empty for our own forecaster.
     parts : role -> path of the submodule that plays it.
+    seconds : what each check took, and encoding all windows.
     """
 
     schema: ClassVar[str] = "diagnosis"
@@ -228,6 +229,7 @@ class Diagnosis(Record):
     verdict: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

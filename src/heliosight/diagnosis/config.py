@@ -35,6 +35,7 @@ class DiagnosisConfig:
     scale : forecasts and observations are compared as log1p(ap) or as ap.
     chunk : windows a forward.
     explained : windows that an explainer is asked about (T22-T24).
+    probed : at most this many windows for T10's probes, where a source offers more of the data.
     """
 
     level: Level = "standard"
@@ -53,6 +54,7 @@ class DiagnosisConfig:
     scale: Scale = "log"
     chunk: int = 16
     explained: int = 24
+    probed: int = 2048
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,6 +66,7 @@ class DiagnosisConfig:
             "chunk",
             "min_blocks",
             "explained",
+            "probed",
         )
         for name in counts:
             if getattr(self, name) < 2:

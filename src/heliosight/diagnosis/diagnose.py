@@ -74,6 +74,7 @@ def diagnose(
     provenance: Provenance | None = None,
     explainers: Mapping[str, Explainer] | None = None,
     records: Sequence[Mapping[str, Any]] = (),
+    data_times: np.ndarray | None = None,
 ) -> Diagnosis:
     """All findings on one subject, which is left bit-identical.
 
@@ -88,6 +89,9 @@ def diagnose(
         `gradient_norms` and `clipped` by group, `epoch` rows with `loss`, `validation_loss`,
         `stage` and `features` by branch; none makes them not applicable.
 
+    data_times : `(M,)` issue times of all windows of the source, those the subject has learned from
+        as well: what the data hold (T10) is asked of as many windows as there are.
+
     Raises
     ------
     SubjectError : the windows are not ordered, or the subject gives no forecast at all.
@@ -98,17 +102,20 @@ def diagnose(
     batch = _windows(windows, issue_times, config)
     with examine(subject):
         problems = check_subject(subject, batch.select(slice(0, 4)))
-        evidence = Evidence(subject, batch, config, explainers, records)
-        findings = [_problem(text) for text in problems]
+        more = _more(windows, data_times, config)
+        evidence = Evidence(subject, batch, config, explainers, records, more)
+        findings, seconds = [_problem(text) for text in problems], {}
         with bar("diagnose", len(selected)) as running:
             for check in selected:
+                start = time.perf_counter()
                 findings += run(check, evidence)
-                running.advance(note=f"{check.id} {findings[-1].seconds:.1f} s")
+                seconds[check.id] = time.perf_counter() - start
+                running.advance(note=f"{check.id} {seconds[check.id]:.1f} s")
         parts = subject.paths
     inputs = {name: f"{m} ({order})" for name, (m, order) in subject.inputs.items()}
     return Diagnosis(
         provenance or Provenance(), subject.name, len(batch), config.level, tuple(findings),
-        verdict(findings), inputs, parts,
+        verdict(findings), inputs, parts, seconds,
     )  # fmt: skip
 
 
@@ -163,6 +170,15 @@ def _windows(
     size = config.chunk
     pieces = [windows.batch(times[i : i + size]) for i in range(0, len(times), size)]
     return Batch.join(pieces)
+
+
+def _more(
+    windows: WindowSource | Batch, data_times: np.ndarray | None, config: DiagnosisConfig
+) -> tuple[WindowSource, np.ndarray] | None:
+    if isinstance(windows, Batch) or data_times is None:
+        return None
+    times = np.unique(np.asarray(data_times, dtype=np.int64))
+    return windows, times[evenly(len(times), config.probed)]
 
 
 def _problem(text: str) -> Finding:

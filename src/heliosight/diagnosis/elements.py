@@ -14,7 +14,6 @@ from heliosight.core.errors import NotApplicable
 from heliosight.core.progress import bar
 from heliosight.core.records import Finding
 from heliosight.core.seeding import torch_stream
-from heliosight.diagnosis import probes
 from heliosight.diagnosis.blocks import Estimate, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
@@ -89,16 +88,11 @@ class Channels(Check):
         return use_of(evidence, np.stack(kept))
 
     def _held(self, evidence: Evidence, m: str, variables: tuple[str, ...]) -> dict[str, Answer]:
-        axis = 1 if evidence.batch.inputs[m].ndim == 5 else 2
-        columns = {
-            v: probes.features(_channel(evidence.batch, m, axis, i), m)
-            for i, v in enumerate(variables)
-        }
-        for other in evidence.modalities:
-            if other != m:
-                columns[other] = probes.features(evidence.batch, other)
+        whole = evidence.sample.answers
+        columns = {v: whole[m].channel(i).features() for i, v in enumerate(variables)}
+        columns |= {other: a.features() for other, a in whole.items() if other != m}
         try:
-            return held(evidence, {v: holding(evidence, columns, v) for v in variables})
+            return held(evidence, {v: holding(evidence.sample, columns, v) for v in variables})
         except NotApplicable:
             return dict.fromkeys(variables, "unsure")
 
@@ -115,15 +109,6 @@ def _sick(batch: Batch, m: str, variables: tuple[str, ...]) -> dict[str, tuple[s
             if torch.equal(x[:, i], x[:, j]):
                 found[v] = ("duplicate_channel", f"it is bitwise equal to {variables[j]}")
     return found
-
-
-def _channel(batch: Batch, m: str, axis: int, i: int) -> Batch:
-    """The batch with one channel of a modality alone."""
-    place = torch.tensor([i])
-    return batch.with_inputs(
-        {m: batch.inputs[m].index_select(axis, place)},
-        {m: batch.observed[m].index_select(axis, place)},
-    )
 
 
 @final
@@ -331,27 +316,16 @@ class Frames(Check):
 
 def older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:
     """Whether a probe gains from the steps before the newest ones, beside all other inputs."""
-    batch = evidence.batch
-    axis = 2 if batch.inputs[m].ndim == 5 else 1
-    count = batch.inputs[m].shape[axis]
+    whole = evidence.sample.answers
+    count = whole[m].values.shape[2]
     if newest >= count:
         return "no"
     columns = {
-        "older": probes.features(_part(batch, m, axis, slice(0, count - newest)), m),
-        "newer": probes.features(_part(batch, m, axis, slice(count - newest, count)), m),
+        "older": whole[m].steps(slice(0, count - newest)).features(),
+        "newer": whole[m].steps(slice(count - newest, count)).features(),
     }
-    for other in evidence.modalities:
-        if other != m:
-            columns[other] = probes.features(batch, other)
+    columns |= {other: a.features() for other, a in whole.items() if other != m}
     try:
-        return held(evidence, {"older": holding(evidence, columns, "older")})["older"]
+        return held(evidence, {"older": holding(evidence.sample, columns, "older")})["older"]
     except NotApplicable:
         return "unsure"
-
-
-def _part(batch: Batch, m: str, axis: int, steps: slice) -> Batch:
-    place = torch.arange(batch.inputs[m].shape[axis])[steps]
-    return batch.with_inputs(
-        {m: batch.inputs[m].index_select(axis, place)},
-        {m: batch.observed[m].index_select(axis, place)},
-    )

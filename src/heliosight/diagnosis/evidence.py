@@ -19,10 +19,12 @@ from torch import Tensor
 
 from heliosight.core.batch import Batch
 from heliosight.core.errors import NotApplicable, SubjectError
+from heliosight.core.ports import WindowSource
 from heliosight.core.progress import bar
 from heliosight.diagnosis.blocks import block_rows
 from heliosight.diagnosis.config import DiagnosisConfig
 from heliosight.diagnosis.explainers import Explainer
+from heliosight.diagnosis.sample import Sample, sample_of
 from heliosight.diagnosis.shifts import shifts
 from heliosight.subject import Subject, capture_calls, flat_tensors, replaced
 
@@ -45,6 +47,7 @@ class Evidence:
         config: DiagnosisConfig,
         explainers: Mapping[str, Explainer] | None = None,
         records: Sequence[Mapping[str, Any]] = (),
+        more: tuple[WindowSource, np.ndarray] | None = None,
     ) -> None:
         times = batch.issue_time.cpu().numpy()
         if np.any(np.diff(times) <= 0):
@@ -55,6 +58,7 @@ class Evidence:
             )
         self.subject, self.batch, self.config, self.times = subject, batch, config, times
         self.explainers, self.records = dict(explainers or {}), list(records)
+        self._more = more
         self._features: dict[str, Any] = {}
         self.memo: dict[str, Any] = {}
 
@@ -103,6 +107,18 @@ class Evidence:
         y = self.batch.target.double().cpu().numpy()
         y = np.log1p(np.maximum(y, 0.0)) if self.config.scale == "log" else y
         return y, self.batch.target_mask.cpu().numpy()
+
+    @cached_property
+    def sample(self) -> Sample:
+        """What probes learn from: more windows of the same data if there are, else these."""
+        return sample_of(self.batch, self.modalities, self.config, self._more)
+
+    @cached_property
+    def own_sample(self) -> Sample:
+        """The same of these windows alone, where a probe is held against the forecast."""
+        if self._more is None:
+            return self.sample
+        return sample_of(self.batch, self.modalities, self.config)
 
     @cached_property
     def forecast(self) -> np.ndarray:

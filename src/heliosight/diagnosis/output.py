@@ -121,8 +121,8 @@ def calibration(evidence: Evidence) -> tuple[Estimate, Estimate, Estimate]:
 def probe_gain(evidence: Evidence) -> Estimate:
     """R2 of a probe on all modalities minus the subject's own, held out in blocks of time."""
     f, (y, mask) = evidence.forecast, evidence.observed
-    x = np.concatenate([probes.features(evidence.batch, m) for m in evidence.modalities], 1)
-    probe = probes.errors(x, y, mask, probes.Folds.of(evidence.times))
+    x = np.concatenate(list(evidence.own_sample.features().values()), 1)
+    probe = probes.errors(x, y, mask, evidence.times)
     bias = np.where(mask, f - y, 0.0).sum(0) / np.maximum(mask.sum(0), 1)
     own = np.where(mask, (f - bias - y) ** 2, 0.0)
     columns = Columns({"sums": total([(own - probe).sum(1), mask.sum(1)]), **moments("y", y, mask)})

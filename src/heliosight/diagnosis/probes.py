@@ -1,65 +1,25 @@
-"""Do the data hold it? Ridge probes on plain features, cross-validated in blocks of time."""
+"""Do the data hold it? Ridge probes in two steps, cross-validated in blocks of time.
+
+The first step predicts the target from all other inputs, the second what is left of it from the
+input asked about. Its strength is chosen on inner folds, up to "nothing": an input that holds
+nothing gains about zero, instead of the noise that many columns would add to a joint fit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy import linalg
-from torch import Tensor
-from torch.nn import functional as F
 
-from heliosight.core.batch import Batch
 from heliosight.core.clock import DAY
 from heliosight.core.seeding import numpy_stream
 
-FOLDS = 6
+FOLDS, INNER = 6, 4
 GAP = 4 * DAY
-STRENGTHS = 10.0 ** np.arange(-3.0, 2.1, 1.0)
-GRID, SPANS = 3, 3
-
-
-def features(batch: Batch, m: str) -> np.ndarray:
-    """`(N, P)` plain features of one modality.
-
-    Series: each variable's mean over the newest 1, 2, 4, ... steps. Images: per channel the mean
-    over the newest frame and over each third of the frames in a grid of 3 x 3 cells, and the
-    spread inside each cell of the newest frame.
-    """
-    x, mask = batch.inputs[m], batch.observed[m]
-    if x.ndim == 3:
-        return _series(x.double(), mask.double()).numpy()
-    return _images(x, mask).numpy()
-
-
-def _series(x: Tensor, mask: Tensor) -> Tensor:
-    ladder = [2**k for k in range(int(np.log2(x.shape[1])) + 1)]
-    means = [(x * mask)[:, -n:].sum(1) / mask[:, -n:].sum(1).clamp(min=1) for n in ladder]
-    return torch.cat(means, 1)
-
-
-def _images(x: Tensor, mask: Tensor) -> Tensor:
-    frames = x.shape[2]
-    cells = torch.stack([_cells(x[:, :, t]) for t in range(frames)], 2)
-    weight = mask.double()[..., None]
-    spans = [torch.arange(frames)[-1:], *torch.arange(frames).tensor_split(min(SPANS, frames))]
-    means = [
-        (cells * weight)[:, :, span].sum(2) / weight[:, :, span].sum(2).clamp(min=1)
-        for span in spans
-    ]
-    newest = x[:, :, -1].double()
-    spread = (_pool(newest**2) - _pool(newest) ** 2).clamp(min=0).sqrt().flatten(2)
-    return torch.cat([*means, spread], 2).flatten(1)
-
-
-def _cells(frame: Tensor) -> Tensor:
-    return _pool(frame.double()).flatten(2)
-
-
-def _pool(frame: Tensor) -> Tensor:
-    return F.adaptive_avg_pool2d(frame, min(GRID, frame.shape[-1]))
+STRENGTHS = 10.0 ** np.arange(-3.0, 3.1, 1.0)
+LIMIT = 2.5  # deviations beyond which a held-out column counts no more: a ridge extrapolates badly
 
 
 @dataclass(frozen=True)
@@ -80,66 +40,79 @@ class Folds:
         return Folds(tuple(tests), tuple(trains))
 
 
-def errors(x: np.ndarray, y: np.ndarray, mask: np.ndarray, folds: Folds) -> np.ndarray:
-    """`(N, L)` squared errors of held-out ridge predictions, 0 where the target is unknown.
-
-    The strength is the one with the least error on the last fifth of each fit's rows.
-    """
-    return many_errors(x, (y,), mask, folds)[0]
-
-
-def many_errors(
-    x: np.ndarray, targets: Sequence[np.ndarray], mask: np.ndarray, folds: Folds
-) -> list[np.ndarray]:
-    """`errors` for several targets of one mask; the systems to solve are built once for all."""
-    out = [np.zeros_like(y) for y in targets]
-    known = [np.where(mask, y, np.nan) for y in targets]
-    for test, train in zip(folds.test, folds.train, strict=True):
-        means = [np.nan_to_num(np.nanmean(y[train], 0)) for y in known]
-        filled = [np.nan_to_num(y - mean) for y, mean in zip(known, means, strict=True)]
-        cut = max(1, len(train) * 4 // 5)
-        strengths = _strengths(x, filled, train[:cut], train[cut:])
-        for strength in sorted(set(strengths)):
-            chosen = [i for i, s in enumerate(strengths) if s == strength]
-            found = _predict(x, [filled[i] for i in chosen], train, test, (strength,))[0]
-            for i, prediction in zip(chosen, found, strict=True):
-                out[i][test] = (filled[i][test] - prediction) ** 2
-    return [np.where(mask, square, 0.0) for square in out]
-
-
-def _strengths(
-    x: np.ndarray, targets: Sequence[np.ndarray], fit: np.ndarray, check: np.ndarray
-) -> list[float]:
-    """The best strength for each target."""
-    found = _predict(x, targets, fit, check, STRENGTHS)
-    scores = [
-        [((y[check] - p) ** 2).mean() for y, p in zip(targets, row, strict=True)] for row in found
-    ]
-    return [float(STRENGTHS[i]) for i in np.argmin(scores, 0)]
-
-
-def _predict(
-    x: np.ndarray,
+def gains(
+    rest: np.ndarray,
+    own: np.ndarray,
     targets: Sequence[np.ndarray],
-    fit: np.ndarray,
-    at: np.ndarray,
-    strengths: Iterable[float],
-) -> list[list[np.ndarray]]:
-    """By strength, each target's prediction."""
-    mean, std = x[fit].mean(0), x[fit].std(0)
+    mask: np.ndarray,
+    times: np.ndarray,
+) -> list[np.ndarray]:
+    """`(N, L)` fall of the held-out squared error that `own` brings beside `rest`, per target.
+
+    Parameters
+    ----------
+    rest, own : `(N, P)` columns; `rest` may have none. targets : `(N, L)` each, of one mask.
+    times : `(N,)` issue times [s], rising.
+    """
+    y = np.concatenate([np.where(mask, t, np.nan) for t in targets], 1)
+    found = np.zeros_like(y)
+    folds = Folds.of(times)
+    for test, train in zip(folds.test, folds.train, strict=True):
+        mean = np.nan_to_num(np.nanmean(y[train], 0))
+        centred = np.nan_to_num(y - mean)
+        left, base = _step(rest, centred[train], train, test, times)
+        _, more = _step(own, left, train, test, times)
+        before, after = centred[test] - base, centred[test] - base - more
+        found[test] = before**2 - after**2
+    found = np.where(np.isnan(y), 0.0, found)
+    return np.split(found, len(targets), 1)
+
+
+def errors(x: np.ndarray, y: np.ndarray, mask: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """`(N, L)` squared errors of held-out predictions from `x`, 0 where the target is unknown."""
+    folds, known = Folds.of(times), np.where(mask, y, np.nan)
+    out = np.zeros_like(y)
+    for test, train in zip(folds.test, folds.train, strict=True):
+        mean = np.nan_to_num(np.nanmean(known[train], 0))
+        centred = np.nan_to_num(known - mean)
+        _, prediction = _step(x, centred[train], train, test, times)
+        out[test] = (centred[test] - prediction) ** 2
+    return np.where(mask, out, 0.0)
+
+
+def _step(
+    x: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is left of `y` `(train, L)` out of fold, and the prediction `(test, L)`.
+
+    The strength is the best of `STRENGTHS` over all columns on inner folds, or no prediction.
+    """
+    if x.shape[1] == 0:
+        return y, np.zeros((len(test), y.shape[1]))
+    inner = Folds.of(times[train], INNER)
+    tried = np.zeros((len(STRENGTHS), *y.shape))
+    for at, fit in zip(inner.test, inner.train, strict=True):
+        tried[:, at] = _predict(x[train[fit]], y[fit], x[train[at]], STRENGTHS)
+    scores = ((y - tried) ** 2).mean((1, 2))
+    best = int(scores.argmin())
+    if scores[best] >= (y**2).mean():
+        return y, np.zeros((len(test), y.shape[1]))
+    return y - tried[best], _predict(x[train], y, x[test], STRENGTHS[best : best + 1])[0]
+
+
+def _predict(x: np.ndarray, y: np.ndarray, at: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+    """`(strengths, N, L)` ridge predictions; the smaller of columns or rows is solved for."""
+    mean, std = x.mean(0), x.std(0)
     std = np.where(std > 1e-12, std, np.inf)
-    a, b = (x[fit] - mean) / std, (x[at] - mean) / std
-    y = np.concatenate([target[fit] for target in targets], 1)
-    centre, cuts = y.mean(0), np.cumsum([target.shape[1] for target in targets])[:-1]
-    # the smaller of the two equivalent systems: columns or rows
+    a = np.clip((x - mean) / std, -LIMIT, LIMIT)
+    b = np.clip((at - mean) / std, -LIMIT, LIMIT)
     narrow = a.shape[1] <= len(a)
-    gram, known = (a.T @ a, a.T @ (y - centre)) if narrow else (a @ a.T, y - centre)
+    gram, known = (a.T @ a, a.T @ y) if narrow else (a @ a.T, y)
     place = b if narrow else b @ a.T
-    found = []
-    for strength in strengths:
+    found = np.empty((len(strengths), len(at), y.shape[1]))
+    for i, strength in enumerate(strengths):
         system = gram + strength * len(a) * np.eye(len(gram))
-        weights = linalg.solve(system, known, assume_a="pos", check_finite=False)
-        found.append(np.split(centre + place @ weights, cuts, 1))
+        found[i] = place @ linalg.solve(system, known, assume_a="pos", check_finite=False)
     return found
 
 

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from heliosight.diagnosis.blocks import Estimate, jackknife
-from heliosight.diagnosis.evidence import Evidence
+from heliosight.diagnosis.config import DiagnosisConfig
+
+
+class Blocked(Protocol):
+    """Windows in blocks of time: those of a diagnosis, or those a probe learns from."""
+
+    @property
+    def rows(self) -> np.ndarray:
+        """`(N,)` block of each window."""
+        ...
+
+    @property
+    def config(self) -> DiagnosisConfig:
+        """Length of the blocks."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +43,7 @@ class Columns:
         return dict(zip(self.groups, np.split(sums, edges, -1), strict=True))
 
     def estimate(
-        self, evidence: Evidence, statistic: Callable[[dict[str, np.ndarray]], np.ndarray]
+        self, evidence: Blocked, statistic: Callable[[dict[str, np.ndarray]], np.ndarray]
     ) -> Estimate:
         """Estimate of `statistic(sums by group)`."""
         return jackknife(

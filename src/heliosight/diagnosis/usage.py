@@ -14,6 +14,7 @@ from heliosight.diagnosis.blocks import Estimate, discoveries, require_sample
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.crossing import split
 from heliosight.diagnosis.evidence import Evidence
+from heliosight.diagnosis.sample import Sample
 from heliosight.diagnosis.sums import Columns, moments, total, variance
 
 Answer = Literal["yes", "no", "harm", "unsure"]
@@ -155,44 +156,37 @@ class Holding:
 def holdings(evidence: Evidence) -> dict[str, Holding]:
     """Probe gain of each modality, computed once."""
     if "holdings" not in evidence.memo:
-        columns = {m: probes.features(evidence.batch, m) for m in evidence.modalities}
-        evidence.memo["holdings"] = {m: holding(evidence, columns, m) for m in columns}
+        columns = evidence.sample.features()
+        evidence.memo["holdings"] = {m: holding(evidence.sample, columns, m) for m in columns}
     found: dict[str, Holding] = evidence.memo["holdings"]
     return found
 
 
-def holding(evidence: Evidence, columns: dict[str, np.ndarray], m: str) -> Holding:
+def holding(sample: Sample, columns: dict[str, np.ndarray], m: str) -> Holding:
     """Probe gain of one named group of columns `(N, P)` beside all the others."""
-    y, mask = evidence.observed
-    folds = probes.Folds.of(evidence.times)
-    if min(len(train) for train in folds.train) < 20:
+    y, mask, config = sample.y, sample.mask, sample.config
+    if min(len(train) for train in probes.Folds.of(sample.times).train) < 20:
         raise NotApplicable("a probe needs 20 windows to fit on in every fold", "fewer")
-    rest = [x for other, x in columns.items() if other != m] or [np.zeros((len(y), 1))]
-    without, full = np.concatenate(rest, 1), np.concatenate([columns[m], *rest], 1)
-    seed = evidence.config.seed
-    targets = [y, *(probes.planted(columns[m], y, share, seed) for share in PLANTED)]
-    pairs = zip(
-        probes.many_errors(without, targets, mask, folds),
-        probes.many_errors(full, targets, mask, folds),
-        strict=True,
-    )
-    gains = [_gain(evidence, a - b, t, mask) for (a, b), t in zip(pairs, targets, strict=True)]
-    size = evidence.config.level_of_test
-    seen = [s for s, g in zip(PLANTED, gains[1:], strict=True) if g.p_above(0.0) < size]
-    return Holding(gains[0], seen[0] if seen else None)
+    rest = [x for other, x in columns.items() if other != m] or [np.zeros((len(y), 0))]
+    targets = [y, *(probes.planted(columns[m], y, share, config.seed) for share in PLANTED)]
+    less = probes.gains(np.concatenate(rest, 1), columns[m], targets, mask, sample.times)
+    found = [_gain(sample, g, t, mask) for g, t in zip(less, targets, strict=True)]
+    size = config.level_of_test
+    seen = [s for s, g in zip(PLANTED, found[1:], strict=True) if g.p_above(0.0) < size]
+    return Holding(found[0], seen[0] if seen else None)
 
 
-def _gain(evidence: Evidence, less: np.ndarray, y: np.ndarray, mask: np.ndarray) -> Estimate:
+def _gain(sample: Sample, less: np.ndarray, y: np.ndarray, mask: np.ndarray) -> Estimate:
     """Estimate of the fall of squared error `(N, L)` in shares of target variance."""
     rows = total([less.sum(1), mask.sum(1)])
-    require_sample(evidence.rows, less.sum(1), evidence.config)
+    require_sample(sample.rows, less.sum(1), sample.config)
     columns = Columns({"sums": rows, **moments("y", y, mask)})
 
     def statistic(s: dict[str, np.ndarray]) -> np.ndarray:
         mean = s["sums"][..., 0] / np.maximum(s["sums"][..., 1], 1.0)
         return np.asarray(mean / variance(s, "y"))
 
-    return columns.estimate(evidence, statistic)
+    return columns.estimate(sample, statistic)
 
 
 def held(evidence: Evidence, found: dict[str, Holding]) -> dict[str, Answer]:
@@ -304,7 +298,8 @@ class DataHold(Check):
     needs: ClassVar[str] = "targets, windows over many solar rotations"
     cost: ClassVar[str] = "ridge probes, no forward"
     rule: ClassVar[str] = (
-        "R2 that ridge probes gain from it beside the other modalities, six blocks of time; "
+        "R2 that ridge probes gain from it beside the other modalities, six blocks of time, above "
+        "the smallest gain; "
         '"no" needs an equivalence test and a planted signal that was found'
     )
     level: ClassVar[str] = "standard"
@@ -313,6 +308,7 @@ class DataHold(Check):
         """One finding a modality."""
         found = holdings(evidence)
         answers, findings = held(evidence, found), []
+        count = len(evidence.sample.times)
         for m, h in found.items():
             least = f"{h.detectable:.0%}" if h.detectable else f"over {PLANTED[-1]:.0%}"
             outcomes: dict[str, Outcome] = {"yes": "healthy", "no": "benign_unused"}
@@ -324,7 +320,8 @@ class DataHold(Check):
             findings.append(
                 self.finding(
                     m, outcomes.get(answers[m], "inconclusive"), "R2 a ridge probe gains",
-                    h.gain.interval(), f"{reason}; smallest planted signal found: {least}",
+                    h.gain.interval(),
+                    f"{reason}; smallest planted signal found: {least}, {count} windows",
                 )
             )  # fmt: skip
         return findings

@@ -7,11 +7,16 @@ from collections.abc import Iterable, Sequence
 
 from heliosight.core.records import Diagnosis, Finding, Interval, Outcome
 
-CONVLSTM_CHECKS = ("T4", "T5", "T12", "T13")
-FUSION_CHECKS = ("T6", "T14", "T15", "T16", "USE")
-USAGE_CHECKS = ("T2", "T3", "T7", "T8", "T9", "T10", "USE", "T11", "T20", "T21")
+# What each of the three scripts prints, in this order.
+CONVLSTM_CHECKS = ("T4", "T5", "T13", "T12")
+FUSION_CHECKS = ("T14", "T15", "T6", "T16", "T17", "T18")
+USAGE_CHECKS = ("USE", "T8", "T9", "T10", "T11", "T12")
 TRAINING_CHECKS = ("T17", "T18", "T19")
 EXPLAINER_CHECKS = ("T1", "T22", "T23", "T24")
+ORDER = (
+    "SUBJECT", "T2", "T3", "T7", *CONVLSTM_CHECKS, *FUSION_CHECKS, *USAGE_CHECKS, "T20", "T21",
+    *EXPLAINER_CHECKS, "T19",
+)  # fmt: skip
 
 WORDS: dict[Outcome, str] = {
     "fault": "problem",
@@ -48,11 +53,11 @@ def faults(findings: Iterable[Finding]) -> list[Finding]:
 def verdict(findings: Sequence[Finding]) -> str:
     """One or two sentences on all findings."""
     found = faults(findings)
-    open_questions = sum(f.outcome == "inconclusive" for f in findings)
-    unresolved = f" {open_questions} questions stay open." if open_questions else ""
+    unresolved = _open(sum(f.outcome == "inconclusive" for f in findings))
     if found:
-        first = found[0]
-        others = f" {len(found) - 1} more faults follow." if len(found) > 1 else ""
+        first, more = found[0], found[1:]
+        names = ", ".join(f"{f.cause.replace('_', ' ')} in {f.subject}" for f in more[:4])
+        others = f" Then: {names}{' and more' if len(more) > 4 else ''}." if more else ""
         return (
             f"Fault: {first.cause.replace('_', ' ')} in {first.subject}: {first.reason}. "
             f"{first.action}{others}{unresolved}"
@@ -63,6 +68,12 @@ def verdict(findings: Sequence[Finding]) -> str:
     if not any(f.outcome == "healthy" for f in findings):
         return f"Nothing could be decided.{unresolved}"
     return f"No fault found.{unresolved}"
+
+
+def _open(count: int) -> str:
+    if not count:
+        return ""
+    return " 1 question stays open." if count == 1 else f" {count} questions stay open."
 
 
 def lines(diagnosis: Diagnosis, checks: Sequence[str] = ()) -> list[str]:
@@ -76,13 +87,70 @@ def lines(diagnosis: Diagnosis, checks: Sequence[str] = ()) -> list[str]:
 
 
 def text(diagnosis: Diagnosis, checks: Sequence[str] = (), width: int = 100) -> str:
-    """The verdict on the findings shown, then their lines, wrapped."""
-    shown = [f for f in diagnosis.findings if not checks or f.check in checks]
-    head = f"{diagnosis.subject}, {diagnosis.windows} windows: {verdict(shown)}"
-    wrapped = [
-        textwrap.fill(line, width, subsequent_indent=" " * 9) for line in lines(diagnosis, checks)
+    """What is wrong and what to do, then every question with its answers, then what was not asked.
+
+    checks : identifiers to show, for example `CONVLSTM_CHECKS`; empty for all.
+    """
+    wanted = checks or tuple(dict.fromkeys((*ORDER, *(f.check for f in diagnosis.findings))))
+    shown = [f for name in wanted for f in diagnosis.findings if f.check == name]
+    head = f"{diagnosis.subject}: {diagnosis.windows} windows, level {diagnosis.level}"
+    blocks = [[head, *_wrapped(verdict(shown), width)], *_answers(shown, width)]
+    blocks += [_not_asked(shown, width), _wrapping(diagnosis, width), _cost(diagnosis, width)]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _wrapped(line: str, width: int, start: str = "", rest: str = "") -> list[str]:
+    return textwrap.wrap(line, width, initial_indent=start, subsequent_indent=rest)
+
+
+def _answers(shown: Sequence[Finding], width: int) -> list[list[str]]:
+    """A question with all its answers, worst first; a block each."""
+    blocks = []
+    for check in dict.fromkeys(f.check for f in shown):
+        mine = [f for f in shown if f.check == check and f.outcome != "not_applicable"]
+        if not mine:
+            continue
+        block = [f"{mine[0].question} ({check})"]
+        for f in sorted(mine, key=lambda f: _RANK[f.outcome]):
+            block += _answer(f, width)
+        blocks.append(block)
+    return blocks
+
+
+def _answer(f: Finding, width: int) -> list[str]:
+    """Word, part and reason; number with its interval; what to do."""
+    edge = " " * 11
+    lines = _wrapped(f"{f.subject}: {f.reason}", width, f"  {WORDS[f.outcome]:<9}", edge)
+    if f.value is not None:
+        lines += _wrapped(f"{number_text(f.value)}  {f.statistic}", width, edge, edge)
+    if f.action:
+        lines += _wrapped(f"-> {f.action}", width, edge, edge + "   ")
+    return lines
+
+
+def _not_asked(shown: Sequence[Finding], width: int) -> list[str]:
+    """Questions that could not be asked, by reason."""
+    reasons: dict[str, list[str]] = {}
+    for f in shown:
+        if f.outcome == "not_applicable":
+            part = "" if f.subject == "subject" else f" {f.subject}"
+            reasons.setdefault(f.reason, []).append(f"{f.check}{part}")
+    if not reasons:
+        return []
+    lines = [
+        _wrapped(f"{', '.join(who)}: {why}", width, f"  {WORDS['not_applicable']:<9}", " " * 11)
+        for why, who in reasons.items()
     ]
-    return "\n".join([textwrap.fill(head, width), "", *wrapped, *_wrapping(diagnosis, width)])
+    return ["Not asked", *(line for block in lines for line in block)]
+
+
+def _cost(diagnosis: Diagnosis, width: int) -> list[str]:
+    """Seconds of each step, the longest first."""
+    spent = sorted(diagnosis.seconds.items(), key=lambda item: -item[1])
+    if not spent:
+        return []
+    told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent if seconds >= 0.05)
+    return _wrapped(f"cost {sum(s for _, s in spent):.1f} s: {told}", width, "", "     ")
 
 
 def _wrapping(diagnosis: Diagnosis, width: int) -> list[str]:
@@ -92,10 +160,10 @@ def _wrapping(diagnosis: Diagnosis, width: int) -> list[str]:
     calls = ", ".join(f"{name} = {how}" for name, how in diagnosis.inputs.items())
     parts = ", ".join(f"{role} = {path}" for role, path in diagnosis.parts.items())
     told = [
-        f"called with {calls} (override: subject.inputs.NAME='images BTCHW')",
-        f"parts {parts or 'none'} (override: subject.parts.ROLE=path)",
+        f"called   {calls} (say otherwise: subject.inputs.NAME='images BTCHW')",
+        f"parts    {parts or 'none'} (say otherwise: subject.parts.ROLE=path)",
     ]
-    return ["", *(textwrap.fill(line, width, subsequent_indent=" " * 9) for line in told)]
+    return [row for line in told for row in _wrapped(line, width, "", " " * 9)]
 
 
 def _line(f: Finding) -> str:
@@ -105,7 +173,8 @@ def _line(f: Finding) -> str:
 
 
 def number_text(value: Interval) -> str:
-    """A value with its interval, three digits."""
+    """A value with its interval, three digits: `0.34 [0.3, 0.39]`; the level unless it is 95 %."""
     if value.low is None or value.high is None:
         return f"{value.value:.3g}"
-    return f"{value.value:.3g}, {value.level:.0%} {value.low:.3g} to {value.high:.3g}"
+    level = "" if round(value.level, 6) == 0.95 else f" ({value.level:.0%})"
+    return f"{value.value:.3g} [{value.low:.3g}, {value.high:.3g}]{level}"

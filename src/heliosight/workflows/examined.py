@@ -32,6 +32,7 @@ class Examined:
     ----------
     folder : where its records go.
     times : `(N,)` issue times with complete targets.
+    all_times : `(M,)` the same of all the data there is, learned from or not.
     parents : hashes of what a record about it depends on.
     log : rows of its training log, oldest first; empty when there is none.
     study : the run's folds, None for a user's model.
@@ -41,6 +42,7 @@ class Examined:
     store: Store
     windows: Windows
     times: np.ndarray
+    all_times: np.ndarray
     folder: Path
     parents: Mapping[str, str]
     log: list[dict[str, Any]]
@@ -72,6 +74,7 @@ def _own(run: Run, fold: int, where: str) -> Examined:
         store=study.store,
         windows=study.windows(system),
         times=study.times(system, study.folds[number].test),
+        all_times=study.times(system, (study.folds[0].train[0], study.folds[number].test[1])),
         folder=run.folder,
         parents={"data": study.store.hash, "train": system_hash(study, system)},
         log=read_log(folder_of(study, system, number) / LOG),
@@ -92,17 +95,20 @@ def _foreign(run: Run) -> Examined:
         store=store,
         windows=windows,
         times=times,
+        all_times=_times(run, store, windows, everything=True),
         folder=_foreign_folder(run),
         parents={"data": store.hash, "model": model_hash(config, subject)},
         log=read_log(Path(config.log)) if config.log else [],
     )
 
 
-def _times(run: Run, store: Store, windows: Windows) -> np.ndarray:
-    """Issue times of the span the user names whose windows were observed."""
+def _times(run: Run, store: Store, windows: Windows, everything: bool = False) -> np.ndarray:
+    """Issue times whose windows were observed, of the span the user names or of all."""
     config, target = run.config.subject, store.tables[windows.spec.target_table]
-    first = to_seconds(config.first) if config.first else int(target.times[0])
-    end = to_seconds(config.end) if config.end else int(target.times[-1]) + DAY
+    first, end = int(target.times[0]), int(target.times[-1]) + DAY
+    if not everything:
+        first = to_seconds(config.first) if config.first else first
+        end = to_seconds(config.end) if config.end else end
     stride = run.config.split.stride_hours
     times = windows.issue_times(first, end, stride, min_observed=COMPLETE)
     if len(times) == 0:

@@ -1,0 +1,84 @@
+"""The windows a probe learns from: those of the diagnosis, or many more of the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from heliosight.core.batch import Batch
+from heliosight.core.ports import WindowSource
+from heliosight.core.progress import bar
+from heliosight.diagnosis.answers import Answers, Retina, answers, joined
+from heliosight.diagnosis.blocks import block_rows
+from heliosight.diagnosis.config import DiagnosisConfig
+
+
+@final
+@dataclass(frozen=True)
+class Sample:
+    """Answers of every modality with targets.
+
+    Attributes
+    ----------
+    answers : by modality. times : `(N,)`. rows : `(N,)` block of each window.
+    y, mask : `(N, L)` target in the working scale.
+    """
+
+    answers: Mapping[str, Answers]
+    times: np.ndarray
+    rows: np.ndarray
+    y: np.ndarray
+    mask: np.ndarray
+    config: DiagnosisConfig
+
+    def features(self) -> dict[str, np.ndarray]:
+        """`(N, P)` columns of every modality."""
+        return {m: a.features() for m, a in self.answers.items()}
+
+
+def sample_of(
+    batch: Batch,
+    modalities: Sequence[str],
+    config: DiagnosisConfig,
+    more: tuple[WindowSource, np.ndarray] | None = None,
+) -> Sample:
+    """The sample of a batch, or of more windows read a few at a time.
+
+    more : a source and issue times `(N,)`; what is learned of the images is still the batch's.
+    """
+    retinas = {
+        m: Retina.learned(batch.inputs[m]) if batch.inputs[m].ndim == 5 else None
+        for m in modalities
+    }
+    pieces: dict[str, list[Answers]] = {m: [] for m in modalities}
+    times, targets, masks = [], [], []
+    count = len(batch) if more is None else len(more[1])
+    with bar("look at the data", -(-count // config.chunk)) as running:
+        for part in _pieces(batch, config.chunk, more):
+            for m in modalities:
+                pieces[m].append(answers(part, m, retinas[m]))
+            times.append(part.issue_time.cpu().numpy())
+            targets.append(part.target.double().cpu().numpy())
+            masks.append(part.target_mask.cpu().numpy())
+            running.advance()
+    when, y = np.concatenate(times), np.concatenate(targets)
+    y = np.log1p(np.maximum(y, 0.0)) if config.scale == "log" else y
+    return Sample(
+        {m: joined(found) for m, found in pieces.items()}, when,
+        block_rows(when, config.block_days), y, np.concatenate(masks), config,
+    )  # fmt: skip
+
+
+def _pieces(
+    batch: Batch, size: int, more: tuple[WindowSource, np.ndarray] | None
+) -> Iterator[Batch]:
+    if more is None:
+        for start in range(0, len(batch), size):
+            yield batch.select(slice(start, start + size))
+        return
+    source, times = more
+    for start in range(0, len(times), size):
+        yield source.batch(times[start : start + size])
