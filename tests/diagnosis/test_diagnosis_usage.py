@@ -172,6 +172,7 @@ TABLE = [
     ("yes", "no", "unsure", "inconclusive", ""),
     ("yes", "unsure", "yes", "inconclusive", ""),
     ("unsure", "no", "yes", "inconclusive", ""),
+    ("unsure", "yes", "yes", "healthy", ""),
 ]
 
 
@@ -196,6 +197,23 @@ def test_gain_has_its_known_value():
     interval = use.gain.interval(0.99)
     assert interval.low < truth < interval.high
     assert truth == pytest.approx(use.gain.value, abs=0.05)
+
+
+@pytest.mark.accuracy
+def test_best_amplitude_has_its_known_value():
+    """A part that is right but twice too large gains nothing as it is, and its R2 when halved."""
+    batch = windows(n=900, noise=0.3)
+    subject = line(image=0.6, wind=0.3)
+    with examine(subject):
+        evidence = Evidence(subject, batch, USE)
+        use, y = uses(evidence)["images"], evidence.observed[0]
+    right = 0.3 * batch.inputs["images"][:, :, -1].mean((1, 2, 3)) / 20
+    truth = float(right.var()) / float(y.var(0).mean())
+    interval = use.best.interval(0.99)
+    assert interval.low < truth < interval.high
+    assert truth == pytest.approx(use.best.value, abs=0.06)
+    assert use.gain.value == pytest.approx(0.0, abs=0.06)
+    assert outcome(diagnose(subject, batch, USE), "USE", "images").outcome == "healthy"
 
 
 def test_estimate_tests_are_the_two_halves_of_one():

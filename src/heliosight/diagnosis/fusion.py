@@ -154,17 +154,41 @@ def _cell_paths(evidence: Evidence) -> list[str]:
 
 
 def _static_effect(evidence: Evidence, parts: list[nn.Module]) -> Estimate:
-    rows = evidence.spread(2 * evidence.config.subset_count)
-    batch = evidence.batch.select(torch.as_tensor(rows))
-    with torch.no_grad(), ExitStack() as stack:
-        for part in parts:
-            stack.enter_context(change_outputs(evidence.subject, part, _averaged))
-        still = evidence.scaled(batch)
+    rows, still = _still(evidence, parts)
     moved = ((still - evidence.forecast[rows]) ** 2 / 2).mean(1) / evidence.variance
     blocks = np.unique(evidence.rows[rows], return_inverse=True)[1]
     terms = np.stack([moved, np.ones_like(moved)], 1)
     days = evidence.config.block_days
     return jackknife(terms, blocks, lambda s: s[..., 0] / s[..., 1], days)
+
+
+def _still(evidence: Evidence, parts: list[nn.Module]) -> tuple[np.ndarray, np.ndarray]:
+    """Windows and their forecasts with the parts' outputs at their mean over those windows.
+
+    All windows where only a series is encoded again or nothing is, else a subset.
+    """
+    m = _encoder_of(evidence, parts[0])
+    cheap = evidence.crossable and (m == "" or evidence.batch.inputs[m].ndim == 3)
+    rows = (
+        np.arange(len(evidence.batch))
+        if cheap
+        else evidence.spread(2 * evidence.config.subset_count)
+    )
+    with torch.no_grad(), ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(change_outputs(evidence.subject, part, _averaged))
+        if cheap and m == "":
+            return rows, evidence.crossed(dict.fromkeys(evidence.modalities, rows))
+        batch = evidence.batch.select(torch.as_tensor(rows))
+        return rows, evidence.beside(batch, m, rows) if cheap else evidence.scaled(batch)
+
+
+def _encoder_of(evidence: Evidence, part: nn.Module) -> str:
+    """The modality whose encoder holds a part; empty for one after the encoders."""
+    for role in evidence.roles("encoder."):
+        if any(inner is part for inner in evidence.subject.parts[role].modules()):
+            return role.split(".")[1]
+    return ""
 
 
 def _averaged(_index: int, output: Any) -> Any:

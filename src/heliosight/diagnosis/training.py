@@ -204,9 +204,14 @@ def movements(rows: Rows) -> dict[str, np.ndarray]:
 
 
 def relative_pace(mine: np.ndarray, fastest: np.ndarray) -> Estimate:
-    """Summed movement over that of the fastest branch, epochs in blocks."""
+    """Geometric mean over epochs of the movement over that of the fastest branch.
+
+    Ratios epoch by epoch: both slow down together as a training ends, which a ratio of sums, ruled
+    by the first epoch, would count as uncertainty.
+    """
+    ratio = np.log(np.maximum(mine, 1e-300) / np.maximum(fastest, 1e-300))
     return _over_blocks(
-        np.stack([mine, fastest], 1), lambda s: s[..., 0] / np.maximum(s[..., 1], 1e-300)
+        np.stack([ratio, np.ones_like(ratio)], 1), lambda s: np.exp(s[..., 0] / s[..., 1])
     )
 
 

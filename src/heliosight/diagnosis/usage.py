@@ -32,11 +32,15 @@ class Use:
     gain : R2 that its part of the forecast brings, the squared error of the forecast averaged over
         other times of the block minus that of the forecast itself, in shares of target variance.
         Noise of share S costs S Var f / Var y, so harm shows as well as gain.
+    best : the same at the best amplitude of that part, c^2 / (Var d Var y) with the sign of c, the
+        covariance of the part d with what the rest leaves of y. A part that is right but twice too
+        large gains nothing as it is; it is needed all the same.
     rise : rise of the squared error when the block is taken from another time (permutation).
     """
 
     share: Estimate
     gain: Estimate
+    best: Estimate
     rise: Estimate
     gain_by_day: tuple[float, ...]
 
@@ -55,26 +59,32 @@ def use_of(evidence: Evidence, shifted: np.ndarray) -> Use:
     weight = (usable > 1).astype(np.float64)
     moved = _over_shifts((shifted - f) ** 2 / 2, usable).mean(1)
     known = mask & (usable > 1)[:, None]
-    gain, rise = _worse(shifted, f, y, known, usable)
+    both, size, rise = _part(shifted, f, y, known, usable)
     asked = weight > 0
     require_sample(evidence.rows[asked], moved[asked], evidence.config)
-    sums = [moved * weight, weight, known.sum(1), gain.sum(1)]
+    sums = [moved * weight, weight, known.sum(1), both.sum(1), size.sum(1), rise.sum(1)]
     columns = Columns(
-        {
-            "sums": total([*sums, rise.sum(1)]),
-            **moments("f", f, np.ones_like(mask)),
-            **moments("y", y, mask),
-        }
+        {"sums": total(sums), **moments("f", f, np.ones_like(mask)), **moments("y", y, mask)}
     )
 
-    def ratio(column: int, count: int, of: str) -> Estimate:
-        def statistic(s: dict[str, np.ndarray]) -> np.ndarray:
-            mean = s["sums"][..., column] / np.maximum(s["sums"][..., count], 1.0)
-            return np.asarray(mean / variance(s, of))
+    def share(s: dict[str, np.ndarray]) -> np.ndarray:
+        return np.asarray(s["sums"][..., 0] / np.maximum(s["sums"][..., 1], 1.0) / variance(s, "f"))
 
-        return columns.estimate(evidence, statistic)
+    def mean(s: dict[str, np.ndarray], column: int) -> np.ndarray:
+        count = np.maximum(s["sums"][..., 2], 1.0)
+        return np.asarray(s["sums"][..., column] / count / variance(s, "y"))
 
-    return Use(ratio(0, 1, "f"), ratio(3, 2, "y"), ratio(4, 2, "y"), _by_day(gain, known, y))
+    def best(s: dict[str, np.ndarray]) -> np.ndarray:
+        c, d = mean(s, 3), mean(s, 4)
+        return np.asarray(c * np.abs(c) / np.maximum(d, 1e-12))
+
+    return Use(
+        columns.estimate(evidence, share),
+        columns.estimate(evidence, lambda s: 2 * mean(s, 3) - mean(s, 4)),
+        columns.estimate(evidence, best),
+        columns.estimate(evidence, lambda s: mean(s, 5)),
+        _by_day(2 * both - size, known, y),
+    )
 
 
 def _over_shifts(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -82,21 +92,22 @@ def _over_shifts(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
     return np.nansum(values, 0) / np.maximum(usable, 1)[:, None]
 
 
-def _worse(
+def _part(
     shifted: np.ndarray, f: np.ndarray, y: np.ndarray, mask: np.ndarray, usable: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """`(N, L)` rise of the squared error of the average over shifts, and its average; 0 unknown.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`(N, L)` product of the part d with what the rest leaves, d^2, and the rise; 0 if unknown.
 
-    Each lead's own mean error is taken out of either forecast first. The average over k shifts
-    still holds 1 / k of the variance among them, which is subtracted.
+    The rest is the forecast averaged over k shifts; d is the forecast less it. Each lead's own mean
+    error is taken out of either first. The average still holds 1 / k of the variance among shifts,
+    which both the product and the square are freed of.
     """
-    mean = _over_shifts(shifted, usable)
-    among = _over_shifts((shifted - mean) ** 2, usable)
+    rest = _over_shifts(shifted, usable)
+    among = _over_shifts((shifted - rest) ** 2, usable)
     left = among / np.maximum(usable - 1, 1)[:, None]
-    own = _centred(f, y, mask) ** 2
-    gain = _centred(mean, y, mask) ** 2 - left - own
-    rise = among + _centred(mean, y, mask) ** 2 - own
-    return np.where(mask, gain, 0.0), np.where(mask, rise, 0.0)
+    own, without = _centred(f, y, mask), _centred(rest, y, mask)
+    part = own - without
+    found = (-without * part - left, part**2 - left, among + without**2 - own**2)
+    return tuple(np.where(mask, x, 0.0) for x in found)  # type: ignore[return-value]
 
 
 def _centred(f: np.ndarray, y: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -134,12 +145,13 @@ def needed(evidence: Evidence, found: dict[str, Use]) -> dict[str, Answer]:
     """Whether skill needs each block; false discoveries controlled over all of them."""
     config = evidence.config
     least, size = config.smallest_gain, config.level_of_test
-    p = [u.gain.p_above(0.0) for u in found.values()]
+    p = [min(u.gain.p_above(0.0), u.best.p_above(0.0)) for u in found.values()]
     p += [u.gain.p_below(-least) for u in found.values()]
     hits = discoveries(p, size)
     answers: dict[str, Answer] = {}
     for i, (m, use) in enumerate(found.items()):
-        absent = max(use.gain.p_below(least), use.gain.p_above(-least)) < size
+        within = max(use.gain.p_below(least), use.gain.p_above(-least))
+        absent = max(within, use.best.p_below(least)) < size
         harm = hits[len(found) + i]
         answers[m] = "harm" if harm else "yes" if hits[i] else "no" if absent else "unsure"
     return answers
@@ -263,8 +275,9 @@ class LossNeeds(Check):
     cost: ClassVar[str] = "none beside T8"
     rule: ClassVar[str] = (
         "R2 that its part of the forecast brings, the forecast averaged over the shifts of T8 as "
-        "the alternative, false discovery rate 5 %; harm must exceed the smallest gain of "
-        "interest, and not needed means within it both ways (equivalence test)"
+        "the alternative: needed when above 0 at its best amplitude, harm when below the smallest "
+        "gain of interest as it is, false discovery rate 5 %; not needed means within the smallest "
+        "gain both ways and at its best amplitude (equivalence test)"
     )
     level: ClassVar[str] = "standard"
 
@@ -275,7 +288,11 @@ class LossNeeds(Check):
         for m, use in found.items():
             days = ", ".join(f"{g:+.3f}" for g in use.gain_by_day)
             rise = use.rise.interval()
-            other = f"shuffled in time: {rise.value:.3f} [{rise.low:.3f}, {rise.high:.3f}]"
+            best = use.best.interval()
+            other = (
+                f"at its best amplitude {best.value:.3f} [{best.low:.3f}, {best.high:.3f}]; "
+                f"shuffled in time {rise.value:.3f} [{rise.low:.3f}, {rise.high:.3f}]"
+            )
             reason = {
                 "yes": f"skill falls without it (by day: {days}; {other})",
                 "no": f"skill is the same without it ({other}; judged in USE)",
@@ -384,7 +401,7 @@ def judge(use: Answer, need: Answer, hold: Answer) -> Verdict:
     """Outcome, cause, reason and action of one block from the three answers."""
     if use == "no":
         return _unused(hold)
-    if use == "unsure":
+    if use == "unsure" and need != "yes":
         return "inconclusive", "", "use of it is not resolved", _MORE
     if need == "yes":
         return "healthy", "", "used, and the skill needs it", ""
