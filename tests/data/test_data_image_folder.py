@@ -61,11 +61,19 @@ def test_size_and_cadence_are_the_caller_s(tmp_path):
 
 
 def test_fits_and_png_stand_side_by_side(tmp_path):
-    png(tmp_path, "aia_193", "2015_01_04T00_00_05")
+    png(tmp_path, "aia_211", "2015_01_04T00_00_05")
     fits(tmp_path, "aia_193", "x", "2015-01-04T06:00:07Z")
-    table = read_image_folder(tmp_path, ("aia_193",), size=16)
+    table = read_image_folder(tmp_path, TWO, size=16)
     assert table.times.tolist() == [START + 5, START + SIX + 7]
     assert table.frames[1, 0, 0, 0] == pytest.approx(255 / 2, abs=1)
+    assert table.history == ("aia_193: north up", "aia_193: exposure", "aia_211: as found")
+
+
+def test_a_channel_of_both_kinds_has_had_two_preparations_and_is_refused(tmp_path):
+    png(tmp_path, "aia_193", "2015_01_04T00_00_05")
+    fits(tmp_path, "aia_193", "x", "2015-01-04T06:00:07Z")
+    with pytest.raises(DataError, match="all frames of a channel have had the same corrections"):
+        read_image_folder(tmp_path, ("aia_193",), size=16)
 
 
 def test_a_fits_file_in_the_wrong_sub_folder_is_refused(tmp_path):

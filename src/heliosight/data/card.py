@@ -14,6 +14,7 @@ from heliosight.core.tables import (
     INTERPOLATED,
     MISSING,
     OUT_OF_RANGE,
+    PRELIMINARY,
     UNOBSERVED,
     ImageTable,
     SeriesTable,
@@ -22,7 +23,7 @@ from heliosight.core.tables import (
 )
 from heliosight.core.variables import variable
 
-_CHUNK = 512
+_PIXELS = 1 << 22
 
 
 def dataset_card(
@@ -108,8 +109,9 @@ def _image_moments(
     if not len(rows):
         return None, None
     total = square = count = 0
-    for start in range(0, len(rows), _CHUNK):
-        pixels = table.frames[rows[start : start + _CHUNK], i].astype(np.int64)
+    step = max(1, _PIXELS // int(np.prod(table.frames.shape[2:])))
+    for start in range(0, len(rows), step):
+        pixels = table.frames[rows[start : start + step], i].astype(np.int64)
         total, square = total + int(pixels.sum()), square + int((pixels * pixels).sum())
         count += pixels.size
     mean = total / count
@@ -119,6 +121,13 @@ def _image_moments(
 def _remarks(table: Table) -> list[str]:
     """A line for each variable never observed or with bad frames, one on means over holes."""
     lines = []
+    early = ((table.flags & PRELIMINARY) > 0).sum(0).tolist()
+    if any(early):
+        counts = zip(table.variables, early, strict=True)
+        text = ", ".join(f"{name} {count}" for name, count in counts if count)
+        lines.append(f"{table.name}: preliminary values, which may still be revised: {text}")
+    if isinstance(table, ImageTable) and table.history:
+        lines.append(f"{table.name}: corrected once: {', '.join(table.history)}")
     averaged = ((table.flags & INTERPOLATED) > 0).sum(0).tolist()
     if any(averaged):
         counts = zip(table.variables, averaged, strict=True)

@@ -17,6 +17,7 @@ from heliosight.data.quality import bad_frames
 
 NAME = "images"
 CADENCE = 6 * HOUR
+AS_FOUND = "as found"
 
 
 @final
@@ -117,7 +118,7 @@ def image_table(
 
 
 def common_history(frames: Iterable[Frame]) -> tuple[str, ...]:
-    """What was done to the frames of each channel, `channel: correction`.
+    """What was done to the frames of each channel, `channel: correction` or `channel: as found`.
 
     Raises
     ------
@@ -133,7 +134,11 @@ def common_history(frames: Iterable[Frame]) -> tuple[str, ...]:
                 "Prepare them in one way: one archive and one level a channel.",
                 f"{frame.channel} frame of {to_text(frame.time)}",
             )
-    return tuple(f"{channel}: {step}" for channel, steps in sorted(known.items()) for step in steps)
+    return tuple(
+        f"{channel}: {step}"
+        for channel, steps in sorted(known.items())
+        for step in steps or (AS_FOUND,)
+    )
 
 
 def _require_place(

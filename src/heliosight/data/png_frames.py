@@ -15,6 +15,7 @@ from heliosight.data.assemble import require_file
 from heliosight.data.frames import Frame, require_square, resize, to_uint8
 
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError)
+MOST_PIXELS = 4096 * 4096
 _STAMP = re.compile(r"(\d{4})[_-]?(\d{2})[_-]?(\d{2})T(\d{2})[_-]?(\d{2})[_-]?(\d{2})")
 
 
@@ -35,6 +36,7 @@ def read_png(
     path = require_file(Path(path))
     try:
         with Image.open(path) as picture:
+            _require_size(picture.size, path)
             pixels = np.asarray(picture.convert("L"))
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError, *BOMB) as error:
         raise DataError(
@@ -47,6 +49,15 @@ def read_png(
     require_square(pixels, path)
     small = pixels if size is None else to_uint8(resize(pixels, size))
     return Frame(channel, stamp, small)
+
+
+def _require_size(size: tuple[int, int], path: Path) -> None:
+    """Before anything is decompressed."""
+    if size[0] * size[1] > MOST_PIXELS:
+        raise DataError(
+            "a solar image has at most 4096 x 4096 pixels", f"{size[0]} x {size[1]}",
+            "Not an SDO image.", str(path),
+        )  # fmt: skip
 
 
 def _time_in_name(path: Path) -> int:

@@ -18,7 +18,8 @@ GRAIN = np.log(1.3)
 BRIGHTNESS = np.log(1.5)
 MEMORY_FRAMES = 12
 _FEWEST = 3
-_CHUNK = 512
+# Pixels looked at in one go: statistics of large frames need no more memory than of small ones.
+_PIXELS = 1 << 23
 
 
 def departure(values: np.ndarray, memory: int) -> np.ndarray:
@@ -42,7 +43,8 @@ def frame_statistics(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     Grain is the mean departure of a pixel from its four neighbours over the mean brightness: a
     short exposure is grainier, whatever its scaling.
     """
-    parts = [_statistics(frames[i : i + _CHUNK]) for i in range(0, len(frames), _CHUNK)]
+    step = max(1, _PIXELS // int(np.prod(frames.shape[1:])))
+    parts = [_statistics(frames[i : i + step]) for i in range(0, len(frames), step)]
     mean, grain, span = (np.concatenate(p) for p in zip(*parts, strict=True))
     return mean, grain, span
 

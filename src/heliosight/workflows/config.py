@@ -11,7 +11,7 @@ from heliosight.core import config as strict
 from heliosight.core.clock import to_seconds
 from heliosight.core.errors import ConfigError
 from heliosight.core.spec import ForecastSpec, ModalitySpec
-from heliosight.core.variables import STEP
+from heliosight.core.variables import IMAGE_CHANNELS, STEP
 from heliosight.data.fetch import FetchConfig
 from heliosight.diagnosis import DiagnosisConfig
 from heliosight.evaluation.real import RealTableConfig
@@ -81,7 +81,55 @@ class StoreData:
 
 
 ExplainerName = Literal["grad_cam", "integrated_gradients", "occlusion"]
-DataConfig = SunData | ArchiveData | DrivenData | EventData | StoreData
+
+
+@dataclass(frozen=True)
+class FetchedData:
+    """What `heliosight data fetch` left in a folder, or any folder of images laid out like it.
+
+    Attributes
+    ----------
+    start, end : span [start, end), ISO 8601; empty for all there is.
+    at : only what was retrieved by then; empty for everything.
+    channels : of images; empty for none.
+    size, image_cadence_hours : of the frames in the store.
+    degradation : folder of `degrad_193.csv` and so on, or a table that aiapy reads; empty leaves
+        AIA as it dims.
+    ignore_quality : bits of QUALITY that do not make an image bad.
+    workers : processes of this machine.
+    shard : `i/n` builds the share of one of n machines and no store; empty builds all.
+    """
+
+    type: Literal["fetched"] = "fetched"
+    folder: str = "archives"
+    start: str = ""
+    end: str = ""
+    at: str = ""
+    channels: tuple[str, ...] = IMAGE_CHANNELS
+    size: int = 64
+    image_cadence_hours: int = 6
+    degradation: str = ""
+    ignore_quality: int = 0
+    workers: int = 2
+    shard: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end", "at"):
+            if text := getattr(self, name):
+                _require_moment(text, f"data.{name}")
+        if self.image_cadence_hours < 1 or 24 % self.image_cadence_hours:
+            raise ConfigError(
+                "images are a divisor of 24 hours apart", str(self.image_cadence_hours),
+                where="data.image_cadence_hours",
+            )  # fmt: skip
+        if not 8 <= self.size <= 4096 or not 1 <= self.workers <= 64:
+            raise ConfigError(
+                "frames are 8 to 4096 pixels, workers 1 to 64", f"{self.size}, {self.workers}",
+                where="data",
+            )  # fmt: skip
+
+
+DataConfig = SunData | ArchiveData | DrivenData | EventData | StoreData | FetchedData
 
 
 @dataclass(frozen=True)
@@ -315,11 +363,15 @@ def app_config(plain: Mapping[str, Any]) -> AppConfig:
     return strict.build(AppConfig, plain)
 
 
-def _require_time(text: str, where: str) -> None:
+def _require_moment(text: str, where: str) -> int:
     try:
-        seconds = to_seconds(text)
+        return to_seconds(text)
     except ValueError as error:
         raise ConfigError("a time is ISO 8601", repr(text), where=where) from error
+
+
+def _require_time(text: str, where: str) -> None:
+    seconds = _require_moment(text, where)
     if seconds % STEP:
         raise ConfigError("an issue time lies on the 3-hour grid", repr(text), where=where)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,16 @@ from heliosight.data.omni2 import read_omni2
 from heliosight.data.store import Store, load_store, save_store
 from heliosight.data.three_hourly import three_hourly
 from heliosight.sun import SunConfig, simulate
-from heliosight.workflows.config import ArchiveData, DrivenData, EventData, StoreData, SunData
+from heliosight.workflows.build import JOINED, build_share, fetched_marks, read_fetched
+from heliosight.workflows.config import (
+    ArchiveData,
+    DrivenData,
+    EventData,
+    FetchedData,
+    StoreData,
+    SunData,
+)
+from heliosight.workflows.raw import Raw
 from heliosight.workflows.run import Run, StageResult
 
 OMNI = ("speed", "density", "temperature", "b_total", "bx_gse", "by_gsm", "bz_gsm", "ap", "kp")
@@ -31,16 +39,6 @@ SIMULATED = (
 )
 OMNI_LICENCE = "NASA/GSFC OMNI, open; cite King and Papitashvili (2005)"
 KP_LICENCE = "GFZ Kp/ap, CC BY 4.0; cite Matzka et al. (2021)"
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Tables with where they came from."""
-
-    tables: dict[str, Table]
-    sources: dict[str, str]
-    licences: dict[str, str]
-    caveats: tuple[str, ...] = ()
 
 
 def run(run: Run, verb: str) -> StageResult:
@@ -56,6 +54,9 @@ def run(run: Run, verb: str) -> StageResult:
         from heliosight.workflows.fetch import fetch
 
         return fetch(run)
+    data = run.config.data
+    if isinstance(data, FetchedData) and data.shard:
+        return StageResult(None, build_share(data, days_folder(run)))
     store = store_of(run, again=run.force)
     return StageResult(store.card, card_lines(store.card))
 
@@ -66,10 +67,9 @@ def store_of(run: Run, again: bool = False) -> Store:
     if isinstance(data, StoreData):
         return load_store(Path(data.folder))
     folder = run.folder / "data"
-    sources = source_files(data)
-    key = run.key("data", data, {name: sha256(path) for name, path in sources.items()})
+    key = run.key("data", *_marks(run, data))
     if again or run.found(folder, DatasetCard, key) is None:
-        raw = _READERS[type(data)](data)
+        raw = _read(run, data)
         save_store(
             folder,
             raw.tables,
@@ -79,7 +79,26 @@ def store_of(run: Run, again: bool = False) -> Store:
             raw.caveats,
             run.provenance(key, {}),
         )
+        (days_folder(run) / JOINED).unlink(missing_ok=True)
     return load_store(folder, check_hashes=False)
+
+
+def _marks(run: Run, data: Any) -> tuple[Any, Any]:
+    """The config, and what tells one version of its files from another."""
+    if isinstance(data, FetchedData):
+        return fetched_marks(data, days_folder(run))
+    return data, {name: sha256(path) for name, path in source_files(data).items()}
+
+
+def _read(run: Run, data: Any) -> Raw:
+    if isinstance(data, FetchedData):
+        return read_fetched(data, days_folder(run))
+    return _READERS[type(data)](data)
+
+
+def days_folder(run: Run) -> Path:
+    """Where finished days of images lie; another machine may fill it too."""
+    return run.folder / "days"
 
 
 def archive_root(data: ArchiveData) -> Path:
