@@ -19,7 +19,7 @@ from heliosight.explain.nulls import PRIORS, phase_random, prior, rank_p
 from heliosight.explain.question import ExplainConfig, Question
 from heliosight.explain.reference import lamp
 from heliosight.explain.selftest import question_of
-from heliosight.explain.structures import rotation_slope, sentences, structures, summed
+from heliosight.explain.structures import place_words, rotation_slope, sentences, structures, summed
 from heliosight.explain.targets import target_named
 
 
@@ -228,8 +228,12 @@ def test_a_hole_is_followed_through_rotation_and_its_share_summed():
     maps = np.full(frames.shape, 0.5) * (np.arange(12) == 8)[:, None, None]
     sums = summed(np.stack([maps, maps]), found)
     assert sums[0, 8] == pytest.approx(found[0].mask[8].sum()) and sums[0].sum() == sums[0, 8]
-    line = sentences(sums, found, "ap (2 nT)", 0.25)[0]
-    assert line.startswith("coronal hole at latitude +20") and "0.75 days before" in line
+    line = sentences(sums, found, "mean of day 2", "ap (2 nT)", 0.25)[0]
+    size = f"{found[0].mask[8].sum():.3g}"
+    assert line.startswith("this coronal hole, seen at N20 ")
+    assert "0.75 days before the newest frame" in line
+    assert line.endswith(f"raised the forecast (mean of day 2) by {size} ap (2 nT)")
+    assert "lowered" in sentences(-sums, found, "mean of day 2", "ap (2 nT)", 0.25)[0]
     assert summed(maps, []).shape == (0, 12)
 
 
@@ -249,3 +253,9 @@ def test_real_holes_are_followed_for_days(real_data):
     moved = longest.longitude[-1] - longest.longitude[0]
     assert longest.kind == "coronal hole" and len(longest.frames) >= 16
     assert moved > 20
+
+
+@pytest.mark.accuracy
+def test_places_are_written_as_astronomers_write_them():
+    assert place_words(12.4, 29.6) == "N12 W30"
+    assert place_words(-7.0, -64.5) == "S07 E64"

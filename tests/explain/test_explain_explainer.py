@@ -55,7 +55,7 @@ def test_the_lamp_is_explained_and_says_so():
     config = ExplainConfig(target="mean_ap", methods=("integrated_gradients",), **FEW)
     record, arrays = explain(lit.subject, lit.batch, config, lit.context).explanations[0]
     assert all(c.passed for c in record.checks if c.name != "weight randomisation"), record.checks
-    assert not any("no explanation" in note for note in record.notes)
+    assert record.withheld == ()
     assert arrays["solar_wind"].shape == (8, 2)
     change = lit.batch.inputs["images"] - disc_median(lit.batch).inputs["images"]
     exact = (lit.network.image_weight() * change[0]).numpy()
@@ -75,8 +75,35 @@ def test_without_evidence_there_is_no_explanation(net_of, windows_of, toy_spec):
     subject = wrap(net_of(), toy_spec, call=deaf, parts={})
     config = ExplainConfig(methods=("gradient_x_input",), quick=True)
     record, arrays = explain(subject, windows_of(1), config).explanations[0]
-    assert record.notes[0].startswith("no explanation: faithfulness")
+    assert record.notes[0] == "no explanation: faithfulness failed"
+    assert record.withheld == ("faithfulness",)
+    assert not any(
+        word in note for note in record.notes for word in ("raised", "lowered", "move at")
+    )
     assert np.abs(arrays["images"]).max() == 0
+
+
+@pytest.mark.accuracy
+def test_importance_without_an_interval_is_no_explanation(subject_of, windows_of):
+    """All windows lie in one 27-day block."""
+    config = ExplainConfig(methods=("gradient_x_input",), quick=True)
+    found = explain(subject_of(), windows_of(1), config, windows_of(4, seed=1))
+    record, arrays = found.explanations[-1]
+    assert record.method == "temporal_importance" and set(arrays) == {"profile"}
+    assert record.withheld == ("evidence",) and record.notes[0].startswith("no explanation")
+
+
+@pytest.mark.consistency
+def test_cams_bring_their_maps_by_channel_and_their_structures(subject_of, windows_of):
+    config = ExplainConfig(methods=("hires_cam",), quick=True, importance_windows=0)
+    record, arrays = explain(subject_of(), windows_of(1), config).explanations[0]
+    assert arrays["images"].shape == (5, 12, 12)
+    assert arrays["channel_maps"].shape == (2, 5, 12, 12)
+    assert any(note.startswith("by channel") for note in record.notes)
+    count = len(arrays["structure_kind"])
+    assert arrays["structures"].max() == count
+    for name in ("sums", "latitude", "longitude"):
+        assert arrays[f"structure_{name}"].shape == (count, 5)
 
 
 @pytest.mark.consistency
@@ -157,7 +184,8 @@ def test_real_frames_through_a_foreign_model(real_data, subject_of):
     ]  # fmt: skip
     record, arrays = found.explanations[1]
     assert arrays["images"].shape == (2, 28, 64, 64) and arrays["structures"].max() >= 1
-    assert any("coronal hole at latitude" in note for note in record.notes)
+    said = any("this coronal hole, seen at" in note for note in record.notes)
+    assert said != bool(record.withheld) and (arrays["structure_kind"] == 0).any()
     late = np.abs(arrays["images"]).sum((0, 2, 3))
     assert late[-1] > 100 * late[0]
 

@@ -249,6 +249,8 @@ class Explanation(Record):
 
     Arrays: `images` `(C, T, H, W)` or `(T, H, W)` for maps without a channel axis, one array per
     series modality `(S, V)`, `frames` the explained images, and profiles with their intervals.
+
+    `withheld` names the decisive checks that failed: then the answer is "no explanation".
     """
 
     schema: ClassVar[str] = "explanation"
@@ -262,6 +264,7 @@ class Explanation(Record):
     frame_times: tuple[str, ...] = ()
     checks: tuple[SelfCheck, ...] = ()
     notes: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

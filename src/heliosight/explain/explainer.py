@@ -8,16 +8,14 @@ from typing import final
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from heliosight.core.batch import Batch
-from heliosight.core.clock import HOUR, to_text
 from heliosight.core.errors import NotApplicable
 from heliosight.core.progress import Bar, bar
 from heliosight.core.records import Explanation, SelfCheck
-from heliosight.core.spec import ModalitySpec
 from heliosight.explain import checks
-from heliosight.explain.attribution import Attribution, temporal_profile
+from heliosight.explain.attribution import Attribution
+from heliosight.explain.channels import channel_maps
 from heliosight.explain.evaluator import evaluator_for, floating
 from heliosight.explain.gradcam import FORMS, Form, grad_cam
 from heliosight.explain.gradients import (
@@ -30,13 +28,9 @@ from heliosight.explain.importance import Profile, elements, importance, modalit
 from heliosight.explain.occlusion import occlusion
 from heliosight.explain.question import ExplainConfig, Method, Question
 from heliosight.explain.selftest import self_test
-from heliosight.explain.structures import flat_maps, rotation_slope, sentences, structures, summed
 from heliosight.explain.targets import target_named
+from heliosight.explain.telling import Arrays, Made, profile_records, record_of
 from heliosight.subject import Subject, examine
-
-Arrays = dict[str, np.ndarray]
-DECISIVE = ("self-test", "faithfulness", "completeness")
-STRUCTURE_CHANNEL = "aia_193"
 
 
 @final
@@ -74,10 +68,10 @@ def explain(
         asked = asked_of(subject, batch, config, context)
         with bar(f"explaining {config.target}", 2 * len(asked)) as running:
             made, notes = _attributions(asked, running)
-            found = [_record(m, made, batch, running) for m in made]
+            found = [_told(m, made, batch, running) for m in made]
         question = asked[0][1]
         profiles = _importance(question)
-        found += _profile_records(profiles, batch, question)
+        found += profile_records(profiles, batch, question)
     return ExplanationSet(tuple(found), profiles, notes)
 
 
@@ -110,11 +104,6 @@ def asked_of(
     others = None if context is None or len(context) == 0 else floating(context, dtype)
     evaluator = evaluator_for(subject, target, window, others, config.chunk)
     return _questions(Question(evaluator, window, others, config))
-
-
-def _title(one: Made) -> str:
-    """Method and layer, as records name it."""
-    return one.name + (f" ({one.question.part})" if one.question.part else "")
 
 
 def method_named(name: str) -> Method:
@@ -186,16 +175,6 @@ def _layers(base: Question, images: list[str]) -> list[tuple[str, str]]:
     return [(part, modality) for modality, part in last.items()]
 
 
-@final
-@dataclass(frozen=True)
-class Made:
-    """A method's answer with the question it was asked."""
-
-    name: str
-    question: Question
-    found: Attribution
-
-
 def _attributions(
     asked: list[tuple[str, Question]], running: Bar | None = None
 ) -> tuple[list[Made], tuple[str, ...]]:
@@ -210,29 +189,13 @@ def _attributions(
     return made, tuple(notes)
 
 
-def _record(one: Made, made: list[Made], batch: Batch, running: Bar) -> tuple[Explanation, Arrays]:
-    found, question = one.found, one.question
-    subject, target = question.evaluator.subject, question.evaluator.target
+def _told(one: Made, made: list[Made], batch: Batch, running: Bar) -> tuple[Explanation, Arrays]:
     results = _checks(one, [m.found for m in made])
+    by_channel = None
+    if one.name in FORMS and one.question.modality in one.found.parts:
+        by_channel = channel_maps(one.question, one.name, cam_scale(one.question))
     running.advance(1, f"checks of {one.name}")
-    arrays, lines = _arrays(one, batch)
-    failed = [c.name for c in results if not c.passed]
-    decisive = [n for n in failed if n.startswith(DECISIVE)]
-    verdict = (f"no explanation: {', '.join(decisive)} failed",) if decisive else ()
-    modality = subject.spec.modalities.get(question.modality)
-    record = Explanation(
-        method=_title(one),
-        target=target.name,
-        units=target.units,
-        baseline=found.baseline,
-        issue_time=to_text(int(batch.issue_time[0])),
-        forecast=found.value,
-        channels=modality.variables if modality else (),
-        frame_times=frame_times(batch, modality) if modality else (),
-        checks=tuple(results),
-        notes=(*verdict, *found.notes, *lines),
-    )
-    return record, arrays
+    return record_of(one, results, batch, by_channel)
 
 
 def _checks(one: Made, all_found: list[Attribution]) -> list[SelfCheck]:
@@ -251,39 +214,6 @@ def _checks(one: Made, all_found: list[Attribution]) -> list[SelfCheck]:
         results.append(checks.randomisation(method, found, question))
         results.append(checks.stability(method, found, question))
     return [check for check in results if check is not None]
-
-
-def _arrays(one: Made, batch: Batch) -> tuple[Arrays, list[str]]:
-    """Arrays beside the record, and what the structures say."""
-    found, modality = one.found, one.question.modality
-    arrays = {name: _numpy(p) for name, p in found.parts.items() if p.ndim == 2}
-    if modality not in found.parts:
-        return arrays, []
-    arrays["images"] = _numpy(found.parts[modality])
-    arrays["frames"] = batch.inputs[modality][0].cpu().numpy()
-    arrays["profile"] = _numpy(temporal_profile(found, modality))
-    if "cell" in found.extra:
-        arrays["cell_path"] = _numpy(found.extra["cell"])
-    return arrays, _structure_lines(one, arrays)
-
-
-def _structure_lines(one: Made, arrays: Arrays) -> list[str]:
-    question = one.question
-    spec = question.evaluator.subject.spec.modalities.get(question.modality)
-    if spec is None or STRUCTURE_CHANNEL not in spec.variables:
-        return []
-    frames = arrays["frames"][spec.variables.index(STRUCTURE_CHANNEL)]
-    config = question.config
-    found = structures(frames, spec.cadence_hours, config.holes, config.active_regions)
-    sums = summed(arrays["images"], found)
-    labels = np.zeros(frames.shape, dtype=np.int16)
-    for number, structure in enumerate(found, 1):
-        labels[structure.mask] = number
-    arrays["structures"] = labels
-    days = spec.cadence_hours / 24
-    slope = rotation_slope(flat_maps(arrays["images"]), days)
-    told = f"maps move at {slope:.2g} of the Sun's rotation (1 follows it, 0 stays in place)"
-    return [told, *sentences(sums, found, question.evaluator.target.units, days)]
 
 
 def _importance(question: Question) -> tuple[Profile, ...]:
@@ -308,44 +238,6 @@ def _importance(question: Question) -> tuple[Profile, ...]:
     return tuple(found)
 
 
-def _profile_records(
-    profiles: tuple[Profile, ...], batch: Batch, question: Question
-) -> list[tuple[Explanation, Arrays]]:
-    """Temporal importance of each image modality as an explanation: a profile, no maps."""
-    records = []
-    for profile in profiles:
-        name = profile.name.removesuffix(" steps")
-        modality = question.evaluator.subject.spec.modalities.get(name)
-        if name == profile.name or modality is None or modality.kind != "images":
-            continue
-        record = Explanation(
-            method="temporal_importance",
-            target=question.evaluator.target.name,
-            units=profile.units,
-            baseline="the same frame of another real window",
-            issue_time=to_text(int(batch.issue_time[0])),
-            frame_times=frame_times(batch, modality),
-            forecast=float(question.evaluator.values(question.batch)),
-            notes=(f"root mean square change of the target, {profile.how}",),
-        )
-        arrays = {"profile": profile.value}
-        if np.isfinite(profile.low).all():
-            arrays |= {"profile_low": profile.low, "profile_high": profile.high}
-        records.append((record, arrays))
-    return records
-
-
-def frame_times(batch: Batch, modality: ModalitySpec) -> tuple[str, ...]:
-    """Nominal times of a modality's steps: the newest at the issue time less its lag."""
-    steps, cadence = modality.steps, modality.cadence_hours
-    newest = int(batch.issue_time[0]) - modality.lag_hours * HOUR
-    return tuple(to_text(newest - (steps - 1 - k) * cadence * HOUR) for k in range(steps))
-
-
 def _dtype(subject: Subject) -> torch.dtype:
     first = next((p for p in subject.module.parameters() if p.is_floating_point()), None)
     return torch.float32 if first is None else first.dtype
-
-
-def _numpy(x: Tensor) -> np.ndarray:
-    return x.detach().to(torch.float32).cpu().numpy()

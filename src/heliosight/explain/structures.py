@@ -125,22 +125,32 @@ def summed(maps: np.ndarray, found: list[Structure]) -> np.ndarray:
     return np.stack([(flat * s.mask).sum((1, 2)) for s in found])
 
 
-def sentences(sums: np.ndarray, found: list[Structure], units: str, days: float) -> list[str]:
+def sentences(
+    sums: np.ndarray, found: list[Structure], target: str, units: str, days: float
+) -> list[str]:
     """One line per structure of the largest effects, at most six, strongest first.
 
-    days : between frames.
+    target : what was explained, in words. days : between frames.
     """
     order = np.argsort(-np.abs(sums.sum(1)), kind="stable")[:6]
     lines = []
     for k in order:
-        s, frame = found[k], int(np.abs(sums[k]).argmax())
+        s, frame, total = found[k], int(np.abs(sums[k]).argmax()), float(sums[k].sum())
         at = s.frames.index(frame) if frame in s.frames else 0
         age = (sums.shape[1] - 1 - frame) * days
+        when = f"{age:.2g} days before the newest frame" if age else "in the newest frame"
         lines.append(
-            f"{s.kind} at latitude {s.latitude[at]:+.0f}, longitude {s.longitude[at]:+.0f} deg, "
-            f"strongest {age:.2g} days before the newest frame: {sums[k].sum():+.3g} {units}"
+            f"this {s.kind}, seen at {place_words(s.latitude[at], s.longitude[at])} {when} when it "
+            f"counted most, {'raised' if total >= 0 else 'lowered'} the forecast ({target}) by "
+            f"{abs(total):.3g} {units}"
         )
     return lines
+
+
+def place_words(latitude: float, longitude: float) -> str:
+    """`N12 W30`, as places on the Sun are written; rounded degrees, west positive."""
+    side, face = "N" if latitude >= 0 else "S", "W" if longitude >= 0 else "E"
+    return f"{side}{abs(latitude):02.0f} {face}{abs(longitude):02.0f}"
 
 
 def rotation_slope(maps: np.ndarray, days: float) -> float:

@@ -17,13 +17,14 @@ from heliosight.core.files import folder_in_making, is_sealed, verify, write_jso
 from heliosight.core.records import Explanation
 from heliosight.data.windows import Windows
 from heliosight.explain import ExplanationSet, explain
+from heliosight.explain.export import netcdf_of
 from heliosight.workflows.evaluate import first_storm
 from heliosight.workflows.examined import Examined, examined
 from heliosight.workflows.frames import NOTE, with_frames
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.train import main_system, predictions
 
-IMPORTANCE = "importance.json"
+IMPORTANCE, NETCDF = "importance.json", "explanation.nc"
 LOOKED_AT, CHUNK = 256, 16
 
 
@@ -61,11 +62,9 @@ def _save(run: Run, found: Examined, issue: int, folder: Path, key: str) -> None
         for order, (record, arrays) in enumerate(explained.explanations):
             notes = (*record.notes, *((NOTE,) if config.frames else ()))
             times = frame_times(source, issue) if record.frame_times else ()
-            records.save(
-                making / _name(order, record),
-                replace(record, provenance=made, notes=notes, frame_times=times),
-                arrays,
-            )
+            told = replace(record, provenance=made, notes=notes, frame_times=times)
+            files = {NETCDF: netcdf_of(told, arrays, source.spec)}
+            records.save(making / _name(order, record), told, arrays, files)
         write_json(making / IMPORTANCE, _importance(explained))
 
 
