@@ -1,5 +1,8 @@
 """Regions on the disc, against hand-checked masks and a drawn Sun."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,6 +51,30 @@ def test_coronal_holes_overlap_hand_checked_masks(real_data, size):
     assert len(overlaps) == 15
     assert np.mean(overlaps) >= 0.6
     assert min(overlaps) > 0.3
+
+
+@pytest.fixture
+def benchmark():
+    path = Path(__file__).parents[2] / "benchmarks" / "holes.py"
+    spec = importlib.util.spec_from_file_location("benchmark_holes", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.accuracy
+@pytest.mark.real
+def test_an_image_that_chose_no_threshold_is_matched_as_well(real_data, benchmark):
+    honest = benchmark.left_out(benchmark.overlaps(real_data / "sdo", 64))
+    assert len(honest) == 15
+    assert honest.mean() >= 0.6
+
+
+@pytest.mark.accuracy
+def test_thresholds_are_chosen_without_the_image_they_are_scored_on(benchmark):
+    """The second pair is best on image 0 alone, so image 0 may not have it."""
+    table = {(1, 1): np.array([0.2, 0.8, 0.8]), (2, 2): np.array([1.0, 0.7, 0.7])}
+    assert benchmark.left_out(table).tolist() == [0.2, 0.7, 0.7]
 
 
 @pytest.mark.real

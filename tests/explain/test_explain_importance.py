@@ -12,6 +12,7 @@ from heliosight.core.errors import NotApplicable
 from heliosight.explain.baselines import disc_median
 from heliosight.explain.blocks import block_interval
 from heliosight.explain.evaluator import Evaluator
+from heliosight.explain.frame_rows import stems
 from heliosight.explain.importance import (
     attention_weights,
     elements,
@@ -51,6 +52,53 @@ def test_remembered_calls_give_the_full_forward_and_compute_less(subject_of, win
     torch.testing.assert_close(reused, full, rtol=1e-12, atol=1e-12)
     assert rows == [1, 2, 3, 4, 5]
     assert "forward" not in vars(subject.module.cell) and not subject.module._forward_pre_hooks
+
+
+class WithStem(nn.Module):
+    """All frames through one stem, then a sum over frames weighted by their place."""
+
+    def __init__(self, last: nn.Module) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), last)
+        self.head = nn.Linear(3, 24)
+
+    def forward(self, batch):
+        frames = batch.inputs["images"].transpose(1, 2)
+        maps = self.stem(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        place = torch.arange(frames.shape[1]).to(frames)
+        return self.head((maps.mean((-2, -1)) * place[None, :, None]).sum(1))
+
+
+@pytest.mark.accuracy
+@pytest.mark.parametrize("last", [nn.Conv2d(3, 3, 1), nn.MaxPool2d(2)])
+def test_a_stem_computes_only_frames_that_changed(last, windows_of, toy_spec):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = WithStem(last).double().eval()
+    subject, batch, other = wrap(net, toy_spec, parts={}), windows_of(1), windows_of(1, seed=3)
+    many = batch.select([0] * 5)
+    for t in range(5):
+        many.inputs["images"][t, :, t] = other.inputs["images"][0, :, t]
+    full, rows = subject.forecast(many), []
+    handle = net.stem[0].register_forward_hook(lambda *a: rows.append(len(a[2])))
+    with remembered_calls(subject, batch):
+        del rows[:]
+        reused = subject.forecast(many)
+        assert rows == [5]
+        two = windows_of(2, seed=5)
+        torch.testing.assert_close(subject.forecast(two), subject.raw(two).detach())
+        assert subject.score(batch).requires_grad
+    handle.remove()
+    torch.testing.assert_close(reused, full, rtol=1e-12, atol=1e-12)
+    assert "forward" not in vars(net.stem)
+
+
+@pytest.mark.consistency
+def test_what_mixes_rows_is_no_stem():
+    plain = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU())
+    mixing = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Softmax(0))
+    holder = nn.ModuleDict({"a": plain, "b": mixing, "c": nn.Linear(1, 1)})
+    assert stems(holder) == [plain, mixing[0]]
 
 
 @pytest.mark.consistency

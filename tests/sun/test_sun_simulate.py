@@ -140,6 +140,16 @@ def test_a_dial_shifts_no_draw(small):
     )
 
 
+def test_without_texture_only_structures_and_exposure_are_left():
+    bare, rough = (
+        simulate(change(image_noise=0.0, texture=t)).tables["images"].frames[:, 0].astype(float)
+        for t in (0.0, 1.0)
+    )
+    centre = slice(8, 16)
+    step = [np.abs(np.diff(x[:, centre, centre], axis=2)).mean() for x in (bare, rough)]
+    assert step[0] < step[1] / 2
+
+
 def test_more_noise_is_more_variance():
     quiet, loud = (simulate(change(image_noise=n, noise=n)) for n in (0.0, 3.0))
     spread = [x.tables["images"].frames[:, 2].astype(float).std() for x in (quiet, loud)]

@@ -49,8 +49,8 @@ def states_without(question: Question) -> list[Tensor]:
     """Hidden states `(T, F, H', W')` with each channel flat in turn."""
     flat = flat_channels(question.batch, question.modality)
     found: list[Tensor] = []
-    for start in range(0, len(flat), question.evaluator.chunk):
-        part = flat.select(slice(start, start + question.evaluator.chunk))
+    for start in range(0, len(flat), question.evaluator.wide):
+        part = flat.select(slice(start, start + question.evaluator.wide))
         with torch.no_grad(), capture_calls(question.evaluator.subject, question.part) as calls:
             question.evaluator.subject.forecast(part)
         found += torch.stack([state.detach() for state in calls.tensors()], 1).unbind(0)

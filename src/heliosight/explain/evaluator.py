@@ -20,6 +20,7 @@ from heliosight.subject import Subject
 
 # Rounding moves a sum by about 1e-6 of its size; anything beyond this share is a real dependence.
 SHARE = 1e-3
+VALUES_A_GRAPH = 7
 
 
 @final
@@ -29,7 +30,7 @@ class Evaluator:
 
     Attributes
     ----------
-    chunk : windows computed at once; 1 for a subject that depends on its batch.
+    chunk : windows computed at once with a graph; 1 for a subject that depends on its batch.
     notes : what a reader of the explanation must be told.
     """
 
@@ -38,10 +39,15 @@ class Evaluator:
     chunk: int = 8
     notes: tuple[str, ...] = ()
 
+    @property
+    def wide(self) -> int:
+        """Windows computed at once without a graph, which would keep every frame's tensors."""
+        return 1 if self.chunk == 1 else self.chunk * VALUES_A_GRAPH
+
     def values(self, batch: Batch) -> Tensor:
         """The target of each window, `(B,)`, without a graph."""
         with torch.no_grad():
-            parts = [self.target.value(self.subject, part) for part in self._parts(batch)]
+            parts = [self.target.value(self.subject, p) for p in _parts(batch, self.wide)]
         return torch.cat(parts)
 
     def gradients(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -52,7 +58,7 @@ class Evaluator:
         NotApplicable : the target is not attached to the graph of the inputs.
         """
         values, parts = [], []
-        for part in self._parts(batch):
+        for part in _parts(batch, self.chunk):
             value, gradient = self._gradient(part)
             values.append(value)
             parts.append(gradient)
@@ -76,9 +82,10 @@ class Evaluator:
         }
         return value.detach(), filled
 
-    def _parts(self, batch: Batch) -> Iterator[Batch]:
-        for start in range(0, len(batch), self.chunk):
-            yield batch.select(slice(start, start + self.chunk))
+
+def _parts(batch: Batch, size: int) -> Iterator[Batch]:
+    for start in range(0, len(batch), size):
+        yield batch.select(slice(start, start + size))
 
 
 def floating(batch: Batch, dtype: torch.dtype = torch.float32) -> Batch:

@@ -54,8 +54,8 @@ def occlusion(question: Question) -> Attribution:
     value = question.evaluator.values(question.batch)
     changed = [patch for patch in patches(question) if _differs(patch, question.batch, other)]
     with remembered_calls(question.evaluator.subject, question.batch):
-        for start in range(0, len(changed), question.evaluator.chunk):
-            group = changed[start : start + question.evaluator.chunk]
+        for start in range(0, len(changed), question.evaluator.wide):
+            group = changed[start : start + question.evaluator.wide]
             effects = value - question.evaluator.values(replaced(question.batch, other, group))
             for patch, effect in zip(group, effects, strict=True):
                 _spread(parts[patch.modality], patch, effect, question.batch, other)

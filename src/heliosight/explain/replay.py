@@ -17,15 +17,22 @@ import torch
 from torch import Tensor, nn
 
 from heliosight.core.batch import Batch
+from heliosight.explain.frame_rows import remembered_rows
 from heliosight.subject import Subject, capture_calls
 
 
 @contextmanager
 def remembered_calls(subject: Subject, batch: Batch) -> Iterator[None]:
-    """Inside the block, cells of the subject reuse what they gave for `batch` (one window).
+    """Inside the block, cells and stems reuse what they gave for `batch` (one window).
 
-    Without cells, or with gradients on, everything is computed as usual.
+    Without cells and stems, or with gradients on, everything is computed as usual.
     """
+    with remembered_rows(subject, batch), _remembered_cells(subject, batch):
+        yield
+
+
+@contextmanager
+def _remembered_cells(subject: Subject, batch: Batch) -> Iterator[None]:
     cells = {role: part for role, part in subject.parts.items() if role.startswith("cell.")}
     undo: list[Callable[[], None]] = []
     try:

@@ -8,7 +8,7 @@ from heliosight.core.clock import HOUR, to_seconds
 from heliosight.core.errors import ConfigError
 
 _SHARES = ("image_information", "redundancy", "missing", "bad_frames", "cycle_phase")
-_SCALES = ("noise", "image_noise", "cme_share", "hole_share")
+_SCALES = ("noise", "image_noise", "texture", "cme_share", "hole_share")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class SunConfig:
     noise : scale of what no structure causes in wind and index, 1 is realistic (0..10); the
         background polarity is left alone.
     image_noise : scale of the frames' pixel noise, 1 is realistic (0..10).
+    texture : scale of the quiet Sun's network and haze in the EUV frames, 1 is realistic (0..10).
     cme_share : scale of the CME rate, 1 is realistic (0..10).
     hole_share : scale of the coronal holes' effect on the wind, 1 is realistic (0..10).
     static : the source does not rotate: one hole at a fixed place, whose size follows what the
@@ -48,6 +49,7 @@ class SunConfig:
     memory_hours: float = 2.0
     noise: float = 1.0
     image_noise: float = 1.0
+    texture: float = 1.0
     cme_share: float = 1.0
     hole_share: float = 1.0
     static: bool = False

@@ -250,8 +250,9 @@ def _euv(
     second, exposure, bad = moment
     style, seen = STYLES[channel], paint.disc
     added = contrast(paint, field, channel)
-    added = added + style.coarse * network["coarse"]
-    calm = 1.0 - 0.7 * darkening(field.dark)
+    texture = np.float32(paint.world.config.texture)
+    added = added + texture * style.coarse * network["coarse"]
+    calm = texture * (1.0 - 0.7 * darkening(field.dark))
     added += style.fine * calm * (np.exp(0.5 * network["fine"]) - np.float32(1.133))
     grey = paint.profiles[channel].copy()
     # the optically thin corona above the limb shows what is at its foot, fading outwards
