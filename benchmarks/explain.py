@@ -33,7 +33,7 @@ from heliosight.core.batch import Batch
 from heliosight.core.progress import bar
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.tables import Moments
-from heliosight.explain.evaluator import Evaluator, expand
+from heliosight.explain.evaluator import Evaluator, expand, floating
 from heliosight.explain.gradcam import cam, states_of
 from heliosight.explain.gradients import integrated_gradients
 from heliosight.explain.occlusion import occlusion, patches, replaced, replacement
@@ -119,7 +119,7 @@ class Bench:
     def question(self, chunk: int) -> Question:
         """What is asked of a method, in chunks of so many windows."""
         evaluator = Evaluator(self.subject, self.target, chunk)
-        return Question(evaluator, self.batch, None, self.config, self.part, "images")
+        return Question(evaluator, floating(self.batch), None, self.config, self.part, "images")
 
     def published_grad_cam(self) -> Tensor:
         """The published loop: hooks that keep one call, every frame anew."""
@@ -174,7 +174,7 @@ class Bench:
     def plain_gradients(self) -> Tensor:
         """One forward and backward per step, weight gradients included."""
         for k in range(self.repeats):
-            x = (self.batch.inputs["images"] * (k + 0.5) / self.repeats).requires_grad_()
+            x = (self.batch.inputs["images"] * ((k + 0.5) / self.repeats)).requires_grad_()
             self.subject.module.zero_grad()
             self.target.value(self.subject, self.batch.with_inputs({"images": x})).sum().backward()
         return x.grad
@@ -185,8 +185,8 @@ class Bench:
 
 
 def window(channels: int, frames: int, side: int) -> Batch:
-    """One random window."""
-    images = 100 * torch.rand(1, channels, frames, side, side)
+    """One random window, in bytes as frames come."""
+    images = torch.randint(0, 100, (1, channels, frames, side, side), dtype=torch.uint8)
     seen = torch.ones(images.shape[:3], dtype=torch.bool)
     unknown = torch.zeros(1, 24)
     return Batch(

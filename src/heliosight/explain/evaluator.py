@@ -20,7 +20,7 @@ from heliosight.subject import Subject
 
 # Rounding moves a sum by about 1e-6 of its size; anything beyond this share is a real dependence.
 SHARE = 1e-3
-VALUES_A_GRAPH = 7
+VALUES_A_GRAPH = 2
 
 
 @final

@@ -117,11 +117,12 @@ class _Rows:
         return restore
 
     def _answer(self, forward: Callable[..., Tensor], x: Tensor) -> Tensor:
-        windows = x.unflatten(0, (-1, len(self.rows)))
-        changed = (windows != self.rows).flatten(2).any(2).flatten()
+        count = len(self.rows)
+        same = [torch.equal(row, self.rows[k % count]) for k, row in enumerate(x.unbind())]
+        changed = ~torch.tensor(same)
         if changed.all():
             return forward(x)
-        shape = (len(windows), *self.answer.shape)
+        shape = (len(x) // count, *self.answer.shape)
         out = self.answer.expand(shape).reshape(-1, *self.answer.shape[1:]).clone()
         if changed.any():
             out[changed] = forward(x[changed])
