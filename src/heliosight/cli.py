@@ -20,6 +20,7 @@ STAGES = {
     "explain": "attribute a forecast to frames, pixels and wind (`--score`: against known truth)",
     "report": "write one self-contained HTML report",
     "forecast": "issue a forecast from the newest data (`--at TIME`: from what was known then)",
+    "verify": "open the sealed test block once: hashes first, then every score",
     "config": "`config show` prints a resolved config, `config validate` checks it",
 }
 VERBS = {

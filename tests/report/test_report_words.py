@@ -10,7 +10,7 @@ from heliosight.report.inputs import LANGUAGES
 from heliosight.report.page import TEMPLATES
 from heliosight.report.wording import WORDS, Words
 
-PAGES = ("", "issued.")
+PAGES = ("", "issued.", "sealed.")
 TABLES = {
     name: {
         key: text

@@ -297,6 +297,35 @@ class ForecastConfig:
 
 
 @dataclass(frozen=True)
+class VerifyConfig:
+    """The sealed test block, opened once.
+
+    Attributes
+    ----------
+    start, end : of its issue times, after every test block of `split`.
+    reopen : why it is opened again with something else; the reason is written down.
+    ledger : of the seals; empty for `seals.jsonl` beside the run directory.
+    """
+
+    start: str = ""
+    end: str = ""
+    stride_hours: int = 3
+    reopen: str = ""
+    ledger: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            if getattr(self, name):
+                _require_time(getattr(self, name), f"verify.{name}")
+        if self.stride_hours < 3 or self.stride_hours % 3:
+            raise ConfigError(
+                "issue times are whole 3-hour intervals apart",
+                str(self.stride_hours),
+                where="verify.stride_hours",
+            )
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """The report's language and whether figures for papers are written beside it."""
 
@@ -333,6 +362,7 @@ class AppConfig:
     diagnose: ExamineConfig = field(default_factory=ExamineConfig)
     explain: ExplainStage = field(default_factory=ExplainStage)
     forecast: ForecastConfig = field(default_factory=ForecastConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
 
     def __post_init__(self) -> None:
