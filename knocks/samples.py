@@ -19,6 +19,7 @@ from torch import nn
 from heliosight.core import records
 from heliosight.core.clock import DAY, HOUR, to_seconds, to_text
 from heliosight.core.files import MANIFEST, read_npz
+from heliosight.core.issued import IssuedArrays, IssuedForecast
 from heliosight.core.tables import SeriesTable
 from heliosight.data.coronal_holes import read_coronal_holes
 from heliosight.data.event_list import read_event_list
@@ -29,6 +30,8 @@ from heliosight.data.npz_frames import read_npz as read_frames
 from heliosight.data.omni2 import read_omni2
 from heliosight.data.png_frames import read_png
 from heliosight.data.store import LAYOUT, load_store, save_store
+from heliosight.issuing.archive import Archive
+from heliosight.issuing.ledger import Ledger
 from heliosight.subject.loading import load_checkpoint
 from heliosight.training.journal import read_log
 from heliosight.training.weights import load_weights, save_weights
@@ -156,6 +159,33 @@ def torch_checkpoint() -> bytes:
     return buffer.getvalue()
 
 
+def ledger(folder: Path) -> Path:
+    """A ledger of three lines."""
+    made = Ledger(folder / "ledger.jsonl")
+    for k in range(3):
+        made.append({"start": to_text(START), "months": {"2015-03": "0" * 64}, "k": k})
+    return made.path
+
+
+def issued(folder: Path) -> Path:
+    """An archive with one issued forecast."""
+    q, storm = np.ones((1, 24, 3), np.float32), np.ones((1, 3, 5), np.float32)
+    valid = START + 3 * HOUR * np.arange(24)[None]
+    arrays = IssuedArrays(
+        np.array([START]), valid, q, q[..., 0], storm, q[:, None], q[:, None, :, 0],
+        storm[:, None], np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1, np.int8),
+    )  # fmt: skip
+    record = IssuedForecast(records.Provenance(key="0" * 64), issue_times=(to_text(START),))
+    Archive(folder / "archive").add(record, arrays, {})
+    return folder / "archive"
+
+
+def read_archive(folder: Path) -> object:
+    """Every entry, checked against the ledger."""
+    archive = Archive(folder)
+    return [archive.read(entry) for entry in archive.listed()]
+
+
 def _log() -> bytes:
     rows = [{"kind": "step", "loss": 0.5, "gradient_norms": {"head": 1.0}}] * 8
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
@@ -196,5 +226,7 @@ SAMPLES = (
     Sample("weights", weights, lambda path: load_weights(nn.Linear(3, 2), path)),
     Sample("safetensors", _bytes("w.safetensors", save({"a": torch.ones(3)})), load_checkpoint),
     Sample("checkpoint", _bytes("w.pth", torch_checkpoint()), load_checkpoint),
+    Sample("ledger", ledger, lambda path: Ledger(path).entries()),
+    Sample("archive", issued, read_archive, "ledger.jsonl"),
     Sample("log", _bytes("log.jsonl", _log()), read_log),
 )

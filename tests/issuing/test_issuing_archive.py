@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from issuing_worlds import REFERENCES, issued
 
 from heliosight.core import records
-from heliosight.core.errors import RecordError
+from heliosight.core.errors import RecordError, SpecError
+from heliosight.core.issued import IssuedArrays
 from heliosight.issuing.archive import Archive
 from heliosight.issuing.cf import forecast_netcdf
 from heliosight.issuing.ledger import Ledger
@@ -72,6 +74,21 @@ def test_a_ledger_grows_and_shows_every_alteration(tmp_path):
         ledger.path.write_text("".join(lines))
         with pytest.raises(RecordError, match="bound to the one before"):
             ledger.entries()
+
+
+def test_a_ledger_of_something_else_lists_no_entry(tmp_path):
+    archive = Archive(tmp_path)
+    archive.ledger.append({"k": 1})
+    with pytest.raises(RecordError, match="names an entry, its hash and its issue times"):
+        archive.listed()
+
+
+def test_arrays_that_do_not_belong_together_are_refused():
+    _, arrays = issued()
+    with pytest.raises(SpecError, match="share their axes"):
+        replace(arrays, mean=arrays.mean[:, :5])
+    with pytest.raises(SpecError, match="has all its arrays"):
+        IssuedArrays.of({k: v for k, v in arrays.arrays().items() if k != "mean"})
 
 
 def test_a_line_that_was_cut_off_is_dropped_and_written_anew(tmp_path):

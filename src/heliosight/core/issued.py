@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from heliosight.core.errors import SpecError
 from heliosight.core.records import Interval, Record
 
 Status = Literal["issued", "widened", "withheld"]
@@ -182,13 +183,38 @@ class IssuedArrays:
     withheld: np.ndarray
     status: np.ndarray
 
+    def __post_init__(self) -> None:
+        shapes = {name: np.shape(x) for name, x in self.arrays().items()}
+        q, b = shapes["quantiles"], shapes["reference_storm"]
+        wrong = len(q) != 3 or len(b) != 4
+        n, leads = q[:2] if not wrong else (0, 0)
+        wanted = {} if wrong else {
+            "init_time": (n,), "valid_time": (n, leads), "mean": (n, leads), "status": (n,),
+            "storm": (n, *b[2:]), "reference_quantiles": (n, b[1], *q[1:]),
+            "reference_mean": (n, b[1], leads), "withheld": shapes["age_hours"],
+        }  # fmt: skip
+        found = [f"{k} {shapes[k]} instead of {s}" for k, s in wanted.items() if shapes[k] != s]
+        if wrong or found:
+            raise SpecError(
+                "arrays of an issued forecast share their axes",
+                "; ".join(found) or f"quantiles {q}, reference_storm {b}",
+            )
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All by name, for a record's npz."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @staticmethod
     def of(arrays: dict[str, np.ndarray]) -> IssuedArrays:
-        """From a record's npz; what does not belong to it is passed over."""
+        """From a record's npz; what does not belong to it is passed over.
+
+        Raises
+        ------
+        SpecError : an array is absent, or their axes differ.
+        """
+        absent = [name for name in IssuedArrays.__dataclass_fields__ if name not in arrays]
+        if absent:
+            raise SpecError("an issued forecast has all its arrays", f"no {', '.join(absent)}")
         return IssuedArrays(**{name: arrays[name] for name in IssuedArrays.__dataclass_fields__})
 
 

@@ -24,7 +24,7 @@ from heliosight.core.clock import to_seconds
 from heliosight.core.errors import RecordError
 from heliosight.core.files import is_sealed
 from heliosight.core.issued import ForecastVerification, IssuedArrays, IssuedForecast
-from heliosight.issuing.ledger import Ledger
+from heliosight.issuing.ledger import Entry, Ledger
 
 NAME = re.compile(r"\d{8}T\d{6}Z_\d{8}T\d{12}Z_[0-9a-f]{8}")
 
@@ -61,10 +61,7 @@ class Archive:
 
     def listed(self) -> list[Listed]:
         """All entries in the order they were issued; the ledger's chain is checked."""
-        return [
-            Listed(e.body["entry"], e.body["hash"], tuple(e.body["issue_times"]))
-            for e in self.ledger.entries()
-        ]
+        return [_listed(e, self.ledger.path) for e in self.ledger.entries()]
 
     def entry(self, name: str) -> Path:
         """The folder of an entry.
@@ -115,6 +112,22 @@ class Archive:
                 record = records.load(folder, ForecastVerification)
                 found.append((entry, record, records.load_arrays(folder)))
         return found
+
+
+def _listed(entry: Entry, path: Path) -> Listed:
+    body = entry.body
+    try:
+        name, hashed, times = str(body["entry"]), str(body["hash"]), tuple(body["issue_times"])
+        for text in times:
+            to_seconds(text)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordError(
+            "a line of the archive's ledger names an entry, its hash and its issue times",
+            repr(error), where=str(path),
+        ) from error  # fmt: skip
+    if not NAME.fullmatch(name) or not times:
+        raise RecordError("an entry's name is one of the archive's", repr(name), where=str(path))
+    return Listed(name, hashed, times)
 
 
 def _compact(text: str) -> str:

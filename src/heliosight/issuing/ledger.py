@@ -101,7 +101,7 @@ def _read(file: BinaryIO, path: Path) -> list[Entry]:
             good = content["number"] == number and content["previous"] == previous
             good = good and digest(content) == hashed
             entry = Entry(number, content["written"], content["body"], hashed)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             good = False
         if not good:
             raise RecordError(
