@@ -203,6 +203,14 @@ def test_switches_reach_the_model(tmp_path, monkeypatch):
     assert compiled == [True, model]
 
 
+def test_compiling_on_a_cpu_is_warned_about(monkeypatch, capsys):
+    monkeypatch.delenv("HELIOSIGHT_QUIET", raising=False)
+    resolve_device(TrainingConfig(device="cpu"))
+    assert capsys.readouterr().err == ""
+    resolve_device(TrainingConfig(device="cpu", compile=True))
+    assert "training.compile on a CPU" in capsys.readouterr().err
+
+
 def test_bf16_is_for_the_gpu():
     with pytest.raises(ConfigError, match="on a CPU"):
         resolve_device(replace(CONFIG, precision="bf16"))

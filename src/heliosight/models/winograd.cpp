@@ -280,12 +280,17 @@ static inline void output_gradient(const Back &s, i64 pixel) {
     const i64 F = s.F, at = pixel * F;
     const float *__restrict sums = s.sums + at, *__restrict c = s.c + at, *__restrict dh = s.dh + at;
     float *__restrict to_sums = s.to_sums + at, *__restrict to_c = s.to_c + at;
-    const float *__restrict peep = s.peep ? s.peep + (2 * s.pixels + pixel % s.pixels) * F : nullptr;
+    const float *peep = s.peep ? s.peep + (2 * s.pixels + pixel % s.pixels) * F : nullptr;
+    std::memcpy(to_sums, sums, sizeof(float) * F);
+    if (peep)
+        for (i64 k = 0; k < F; ++k) to_sums[k] += peep[k] * c[k];
     for (i64 k = 0; k < F; ++k) {
-        const float o = sigmoid(sums[k] + (peep ? peep[k] * c[k] : 0.0f)), t = hyperbolic(c[k]);
+        const float o = sigmoid(to_sums[k]), t = hyperbolic(c[k]);
         to_sums[k] = dh[k] * t * o * (1.0f - o);
-        to_c[k] = dh[k] * o * (1.0f - t * t) + (peep ? peep[k] * to_sums[k] : 0.0f);
+        to_c[k] = dh[k] * o * (1.0f - t * t);
     }
+    if (peep)
+        for (i64 k = 0; k < F; ++k) to_c[k] += peep[k] * to_sums[k];
 }
 
 // c = f before + i g

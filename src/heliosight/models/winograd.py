@@ -65,7 +65,7 @@ def usable(x: Tensor, state: State, gates: nn.Module, peepholes: Tensor | None) 
     Compiles the library when it is the first time on this machine. Shapes that do not fit are left
     to torch, whose error says so.
     """
-    if not _plain_gates(gates) or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not _plain_gates(gates):
         return False
     tensors = [x, *state, gates.weight, gates.bias, *([] if peepholes is None else [peepholes])]
     fits = all(map(_plain, tensors)) and _fits(x, state, gates, peepholes)
