@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heliosight.sun import Oracle, SunConfig
-from heliosight.sun.information import _days, _members, _ridge, _share
+from heliosight.sun.information import _days, _features, _fit, _members, _ridge, _share, knowable_on
 from heliosight.sun.world import build_world, coloured_noise
 
 CONFIG = SunConfig(start="2014-01-01", end="2016-01-01", size=16, seed=4, cycle_phase=0.6)
@@ -107,3 +107,21 @@ def test_a_linear_target_is_found_out_of_sample():
     y = np.stack([x[:, 0], rng.normal(size=len(x)), x @ [1.0, 1.0, 1.0]], axis=1)
     shares = [share for share, _ in _ridge(x, y, hours)]
     assert shares[0] > 0.95 and shares[1] < 0.05 and shares[2] > 0.95
+
+
+def test_a_test_block_has_brackets_of_its_own():
+    world = build_world(CONFIG)
+    noise = coloured_noise(world)
+    begin, end = world.config.start_second // 3600, world.config.stop_second // 3600
+    hours = np.arange(begin + 7 * 24, end - 72, 12)
+    learn, test = hours[:800], hours[900:]
+    rows = by_name(knowable_on(world, noise, learn, test, issues=12, members=8))
+    assert {k for k, _ in rows} == {"images", "wind", "both"}
+    x, y = _features(world, noise, test, ())
+    past, before = _features(world, noise, learn, ())
+    for name in ("images", "both"):
+        for day in (1, 2, 3):
+            loss = (y - _fit(past[name], before, x[name]))[:, day - 1] ** 2
+            assert rows[name, day].floor == pytest.approx(1 - loss.mean() / y[:, day - 1].var())
+            assert rows[name, day].ceiling is not None
+    assert rows["both", 1].ceiling > rows["both", 1].floor

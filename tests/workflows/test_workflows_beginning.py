@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from heliosight.core.errors import ConfigError
 from heliosight.core.spec import ModalitySpec
-from heliosight.training import PROGRESSIVE, StageConfig, TrainingConfig
+from heliosight.training import FIELD_CURRICULUM, PROGRESSIVE, StageConfig, TrainingConfig
 from heliosight.workflows.beginning import settings_of, start_key, started, teacher
 from heliosight.workflows.config import AppConfig, StartConfig
 
@@ -20,7 +20,8 @@ CONFIG = AppConfig(
     },
     systems={"full": ("images", "solar_wind"), "wind": ("solar_wind",)},
     training=TrainingConfig(
-        stages=(*PROGRESSIVE[:2], StageConfig("wind", 1, ("transformer", "head")))
+        stages=(*PROGRESSIVE[:2], StageConfig("wind", 1, ("transformer", "head"))),
+        curriculum=FIELD_CURRICULUM,
     ),
 )
 
@@ -30,7 +31,7 @@ def test_a_system_without_images_leaves_out_what_only_images_learn():
     wind = settings_of(CONFIG, "wind")
     assert [s.name for s in wind.stages] == ["fusion", "wind"]
     assert [s.groups for s in wind.stages] == [("fusion", "head"), ("transformer", "head")]
-    assert wind.stages[0].rates == {}
+    assert wind.stages[0].rates == {} and wind.curriculum.steps == ()
     assert wind.seed == settings_of(CONFIG, "full").seed == 5
 
 

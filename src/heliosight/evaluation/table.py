@@ -22,7 +22,7 @@ _WORDS = {
     "bias": "bias", "mae": "MAE", "rmse": "RMSE", "r2": "R2", "corr": "correlation",
     "sigma_ratio": "sigma ratio", "slope": "slope", "crps": "CRPS", "pod": "POD", "far": "FAR",
     "hss": "HSS", "tss": "TSS", "frequency_bias": "frequency bias", "brier": "Brier score",
-    "brier_skill": "Brier skill", "auc": "ROC area",
+    "brier_skill": "Brier skill", "auc": "ROC area", "mse_skill": "MSE skill",
 }  # fmt: skip
 _SCALES = {"ap": "ap", "log": "log ap"}
 _HOW = {"pooled": "pooled", "within": "mean of folds"}

@@ -95,6 +95,35 @@ def achievable(
     return found
 
 
+def knowable_on(
+    world: World,
+    noise: Wind,
+    learn: np.ndarray,
+    test: np.ndarray,
+    issues: int,
+    members: int,
+) -> list[Knowable]:
+    """Brackets on a test block, for what was trained on the past and scored there.
+
+    The floor's ridge learns at the issue hours `learn` `(N,)` and is scored at `test` `(M,)`, both
+    since 1970; the ceiling is drawn at `issues` of `test` and divided by the variance there.
+    """
+    hours = np.concatenate([learn, test])
+    inputs, target = _features(world, noise, hours, ())
+    inside = np.arange(len(hours)) >= len(learn)
+    y = target[inside]
+    chosen = test[np.linspace(0, len(test) - 1, issues).astype(int)]
+    tops = {n: _drawn(world, noise, n, chosen, members, (y, test)) for n in ("images", "both")}
+    tops["wind"] = tops["both"]
+    found = []
+    for name, x in inputs.items():
+        loss = (y - _fit(x[~inside], target[~inside], x[inside])) ** 2
+        for row, day in enumerate(DAYS):
+            floor, _ = _share(loss[:, row], test, y[:, row], test)
+            found.append(Knowable(name, day, floor, *tops[name][row]))
+    return found
+
+
 def _ceiling(
     world: World, noise: Wind, name: str, issues: int, members: int, target: Target
 ) -> list[tuple[float, float]]:
@@ -103,11 +132,17 @@ def _ceiling(
     1 - E[Var(y | known)] / Var(y): by the law of total variance the share that the conditional
     mean explains. The inner variance is that of the members, the outer that of the whole run.
     """
-    config = world.config
-    if name == "images" and config.image_information == 0:
-        return [(0.0, 0.0)] * 3
-    begin, end = config.start_second // HOUR, config.stop_second // HOUR
+    begin, end = world.config.start_second // HOUR, world.config.stop_second // HOUR
     hours = np.linspace(begin + 24, end - WINDOW_HOURS, issues).astype(int) // 3 * 3
+    return _drawn(world, noise, name, hours, members, target)
+
+
+def _drawn(
+    world: World, noise: Wind, name: str, hours: np.ndarray, members: int, target: Target
+) -> list[tuple[float, float]]:
+    """The ceiling from futures drawn at given issue hours."""
+    if name == "images" and world.config.image_information == 0:
+        return [(0.0, 0.0)] * 3
     pool = _other_suns(world, members) if name == "images" else ()
     within = np.empty((len(hours), 3))
     with bar(f"knowable from {name}", len(hours)) as running:
@@ -253,6 +288,14 @@ def _floors(
     """Ridge regressions on half of the run, scored on the other half, both ways; and the target."""
     begin, end = world.config.start_second // HOUR, world.config.stop_second // HOUR
     hours = np.arange(begin + 7 * 24, end - WINDOW_HOURS, 12)
+    inputs, target = _features(world, noise, hours, frames)
+    return {name: _ridge(x, target, hours) for name, x in inputs.items()}, (target, hours)
+
+
+def _features(
+    world: World, noise: Wind, hours: np.ndarray, frames: Sequence[int]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Noise-free features by kind of information, and the target `(N, 3)`, at issue hours."""
     wind = run_wind(world, world.first, world.last, (), noise)
     ap = run_index(world, world.first, wind, noise)["ap"]
     leads = (hours[:, None] - world.first) // 3 + np.arange(24)
@@ -264,7 +307,7 @@ def _floors(
     inputs = {"images": seen, "wind": felt, "both": np.concatenate([seen, felt], axis=1)}
     for frame in frames:
         inputs[f"frame {frame}"] = image_features(world, hours - (27 - frame) * cadence)
-    return {name: _ridge(x, target, hours) for name, x in inputs.items()}, (target, hours)
+    return inputs, target
 
 
 def _ridge(
@@ -277,10 +320,15 @@ def _ridge(
         fit, test = fold != side, fold == side
         if not fit.any() or not test.any():
             return [(float("nan"), float("nan"))] * 3
-        mean, spread = features[fit].mean(0), features[fit].std(0) + 1e-9
-        x, z = (features[fit] - mean) / spread, (features[test] - mean) / spread
-        centre = target[fit].mean(0)
-        gram = x.T @ x + RIDGE * np.eye(x.shape[1])
-        forecast[test] = centre + z @ np.linalg.solve(gram, x.T @ (target[fit] - centre))
+        forecast[test] = _fit(features[fit], target[fit], features[test])
     loss = (target - forecast) ** 2
     return [_share(loss[:, d], hours, target[:, d], hours) for d in range(3)]
+
+
+def _fit(past: np.ndarray, target: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Ridge forecast at `now` `(M, F)` from features `(N, F)` and targets `(N, 3)` of the past."""
+    mean, spread = past.mean(0), past.std(0) + 1e-9
+    x, z = (past - mean) / spread, (now - mean) / spread
+    centre = target.mean(0)
+    gram = x.T @ x + RIDGE * np.eye(x.shape[1])
+    return np.asarray(centre + z @ np.linalg.solve(gram, x.T @ (target - centre)))

@@ -10,7 +10,13 @@ from heliosight.core.files import sha256
 from heliosight.core.ports import WindowSource
 from heliosight.data.windows import Windows
 from heliosight.models import Forecaster
-from heliosight.training import StageConfig, TrainingConfig, take_weights, teacher_spec
+from heliosight.training import (
+    CurriculumConfig,
+    StageConfig,
+    TrainingConfig,
+    take_weights,
+    teacher_spec,
+)
 from heliosight.workflows.config import AppConfig, StartConfig
 from heliosight.workflows.study import Study
 
@@ -20,14 +26,15 @@ IMAGE_GROUPS = ("convlstm", "conv3d", "auxiliary")
 def settings_of(config: AppConfig, system: str) -> TrainingConfig:
     """The training of one system, with the run's seed.
 
-    A system without images has no stage in which the image branch learns alone, and no group of it
-    in the others.
+    A system without images has no stage in which the image branch learns alone, no group of it in
+    the others, and no curriculum of frames.
     """
     settings = replace(config.training, seed=config.seed)
     kinds = {config.inputs[name].kind for name in config.systems[system]}
-    if "images" in kinds or not settings.stages:
+    if "images" in kinds:
         return settings
-    return replace(settings, stages=tuple(map(_without_images, _with_forecast(settings.stages))))
+    stages = tuple(map(_without_images, _with_forecast(settings.stages)))
+    return replace(settings, stages=stages, curriculum=CurriculumConfig())
 
 
 def _with_forecast(stages: tuple[StageConfig, ...]) -> tuple[StageConfig, ...]:

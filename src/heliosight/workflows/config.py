@@ -24,10 +24,17 @@ from heliosight.training import TrainingConfig
 
 @dataclass(frozen=True)
 class SunData:
-    """A simulated Sun: images, wind and index."""
+    """A simulated Sun: images, wind and index.
+
+    Attributes
+    ----------
+    band : the frames show an equatorial band whose area follows this Sun's own daily coronal-hole
+        area, as those of `driven` follow the real one: a world to learn from before that.
+    """
 
     type: Literal["sun"] = "sun"
     sun: SunConfig = field(default_factory=SunConfig)
+    band: bool = False
 
 
 @dataclass(frozen=True)

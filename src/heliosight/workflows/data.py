@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,16 @@ def _during(table: SeriesTable, other: SeriesTable) -> SeriesTable:
 
 
 def _read_sun(data: SunData) -> Raw:
-    return Raw(dict(simulate(data.sun).tables), {"sun": _sun_source(data.sun)}, {}, SIMULATED)
+    tables = _band(data.sun) if data.band else dict(simulate(data.sun).tables)
+    return Raw(tables, {"sun": _sun_source(data.sun)}, {}, SIMULATED)
+
+
+def _band(sun: SunConfig) -> dict[str, Table]:
+    """Wind and index of a Sun; frames of one that is driven by the first one's hole area."""
+    own = simulate(replace(sun, size=16, image_cadence_hours=24)).tables
+    holes = own["coronal_holes"]
+    assert isinstance(holes, SeriesTable)
+    return {**own, "images": simulate(sun, drive=holes).tables["images"]}
 
 
 def _read_driven(data: DrivenData) -> Raw:

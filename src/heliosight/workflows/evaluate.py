@@ -62,7 +62,8 @@ def _score(
 
 def _text(card: Scorecard, systems: Sequence[Predictions], extras: RealExtras, real: bool) -> str:
     parts = [full_text(card)]
-    parts.append(interval_table(card.differences, "corr_log_within", difference=True))
+    gains = ("corr_log_within", "mse_skill_log_pooled")
+    parts += [interval_table(card.differences, metric, difference=True) for metric in gains]
     if extras.leakage:
         parts.append(leakage_text(extras.leakage))
     if real:
