@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types arch unit real benchmarks docs fuzz clean
+.PHONY: help demo test lint types arch unit real skill driven benchmarks docs fuzz clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -38,6 +38,18 @@ unit: $(VENV)/.dev-ready  ## pytest on both cores
 
 real: $(VENV)/.ready  ## the table of references on real observations (HELIOSIGHT_DATA)
 	$(BIN)/heliosight evaluate --config-name real
+
+skill: $(VENV)/.ready  ## skill on the simulated Sun against its oracle, three seeds
+	$(BIN)/heliosight data --config-name skill
+	for seed in 1 2 3; do for stage in train evaluate; do \
+	  $(BIN)/heliosight $$stage --config-name skill seed=$$seed run_dir=runs/skill/seed_$$seed \
+	    data.type=store data.folder=runs/skill/data || exit 1; done; done
+	$(BIN)/python benchmarks/skill.py
+
+driven: $(VENV)/.ready  ## the gain of images on real ap, walk-forward (HELIOSIGHT_DATA)
+	$(BIN)/heliosight train --config-name band
+	$(BIN)/heliosight train --config-name driven
+	$(BIN)/heliosight evaluate --config-name driven
 
 benchmarks: $(VENV)/.dev-ready  ## measured ratios, each in one interleaved run
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -35,19 +35,23 @@ Days = tuple[np.ndarray, np.ndarray, np.ndarray]  # issue times (N,), forecast (
 def main() -> None:
     """Print one table for all run directories."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", help="run directories of one config, one a seed")
+    parser.add_argument("runs", nargs="*", type=Path, help="run directories, one a seed")
     parser.add_argument("--config-name", default="skill")
     parser.add_argument("--issues", type=int, default=200, help="issue times of the ceiling")
     parser.add_argument("--members", type=int, default=24, help="futures drawn at each")
     given = parser.parse_args()
+    runs = given.runs or sorted(Path("runs/skill").glob("seed_*"))
+    if not runs:
+        print("nothing is trained yet: make skill")
+        return
     text = (files("heliosight.conf") / f"{given.config_name}.yaml").read_text()
     config = app_config(yaml.safe_load(text))
-    (fold,) = load_folds(Path(given.runs[0]) / "split.json")
+    (fold,) = load_folds(runs[0] / "split.json")
     known = brackets(config, fold, given.issues, given.members)
     for k in known:
         print(f"oracle {k.information:<6} day {k.day}: floor {k.floor:.3f}, {_ceiling(k)}")
     both = {k.day: k for k in known if k.information == "both"}
-    for run in map(Path, given.runs):
+    for run in runs:
         for line in lines(run, fold, both):
             print(f"{run.name}: {line}")
 

@@ -45,22 +45,24 @@ def test_a_system_starts_from_the_named_parts_of_another_run(tmp_path):
     model = model_of("images", "head")
     save_file({n: torch.full_like(p, 7.0) for n, p in model.named_parameters()}, path)
     start = StartConfig(str(path), ("images",))
-    assert started(model, start) is model
+    assert started(model, start, "full") is model
     assert (model["images"].weight == 7).all()
     assert not (model["head"].weight == 7).any()
     other = model_of("wind")
-    assert not (started(other, start)["wind"].weight == 7).any()
+    assert not (started(other, start, "wind")["wind"].weight == 7).any()
+    named = StartConfig(str(tmp_path / "{system}.safetensors"), ("images",))
+    assert started(model_of("images"), named, "weights")["images"].weight.eq(7).all()
 
 
 def test_a_trained_system_depends_on_the_bytes_it_started_from(tmp_path):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"one")
-    first = start_key(StartConfig(str(path)))
+    first = start_key(StartConfig(str(path)), "full")
     path.write_bytes(b"two")
-    assert start_key(StartConfig()) == ()
-    assert first != start_key(StartConfig(str(path)))
+    assert start_key(StartConfig(), "full") == ()
+    assert first != start_key(StartConfig(str(path)), "full")
     with pytest.raises(ConfigError, match="weights to start from are on disk"):
-        start_key(StartConfig(str(tmp_path / "absent")))
+        start_key(StartConfig(str(tmp_path / "absent")), "full")
 
 
 def test_only_heads_that_need_one_have_a_teacher():

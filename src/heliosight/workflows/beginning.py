@@ -47,23 +47,23 @@ def _without_images(stage: StageConfig) -> StageConfig:
     return replace(stage, groups=groups, rates=rates)
 
 
-def start_key(start: StartConfig) -> tuple[str, ...]:
+def start_key(start: StartConfig, system: str) -> tuple[str, ...]:
     """What a trained system depends on beside its config: the weights it began with."""
     if not start.weights:
         return ()
-    return (sha256(_weights(start)), *start.parts)
+    return (sha256(_weights(start, system)), *start.parts)
 
 
-def started(model: Forecaster, start: StartConfig) -> Forecaster:
-    """The model with the named parts taken from the weights of another run."""
+def started(model: Forecaster, start: StartConfig, system: str) -> Forecaster:
+    """The model of a system with the named parts taken from the weights of another run."""
     has = any(name.startswith(start.parts) for name, _ in model.named_parameters())
     if start.weights and has:
-        take_weights(model, _weights(start), start.parts)
+        take_weights(model, _weights(start, system), start.parts)
     return model
 
 
-def _weights(start: StartConfig) -> Path:
-    path = Path(start.weights)
+def _weights(start: StartConfig, system: str) -> Path:
+    path = Path(start.weights.replace("{system}", system))
     if not path.is_file():
         raise ConfigError(
             "the weights to start from are on disk",

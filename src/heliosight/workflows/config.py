@@ -175,7 +175,8 @@ class StartConfig:
 
     Attributes
     ----------
-    weights : a `weights.safetensors`; empty starts fresh.
+    weights : a `weights.safetensors`; `{system}` in its path stands for the system's name. Empty
+        starts fresh.
     parts : beginnings of the names of the parameters that are taken; a system that has none of
         them starts fresh.
     """

@@ -62,7 +62,7 @@ def key_of(study: Study, system: str, number: int) -> str:
     """What one trained system depends on."""
     config = study.run.config
     parts = (config.spec(system), config.model, config.training, config.seed, number)
-    return study.run.key("train", study.key, *parts, *start_key(config.start))
+    return study.run.key("train", study.key, *parts, *start_key(config.start, system))
 
 
 def trained(study: Study, system: str, number: int) -> TrainedRun:
@@ -83,7 +83,7 @@ def _train(study: Study, system: str, number: int, folder: Path, key: str) -> Tr
     fold, config = study.folds[number], study.run.config
     work = folder.with_name(f"{folder.name}.work-{key[:12]}")
     windows = study.windows(system)
-    model = started(study.untrained(system, fold), config.start)
+    model = started(study.untrained(system, fold), config.start, system)
     settings = settings_of(config, system)
     learn, tune = study.times(system, fold.train), study.times(system, fold.validation)
     taught = teacher(study, model)
