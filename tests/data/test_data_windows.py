@@ -333,6 +333,19 @@ def test_stamps_off_the_grid_and_empty_tables_are_refused():
         Windows({**tables, "solar_wind": empty}, SPEC)
 
 
+def test_a_window_longer_than_its_store_is_refused():
+    tables = world(days=30)
+    held = tables["images"].times[-1] - tables["images"].times[0]
+    steps = int(held // (6 * HOUR)) + 3
+    long = ModalitySpec("images", "images", tables["images"].variables[:1], steps, 6, size=4)
+    windows = Windows(tables, ForecastSpec({"images": long}))
+    with pytest.raises(SpecError, match=rf"no longer than its store.*{steps} steps over .* images"):
+        windows.issue_times(START, START + 60 * DAY)
+    fits = Windows(tables, ForecastSpec({"images": replace(long, steps=4)}))
+    assert len(fits.issue_times(START + 10 * DAY, START + 20 * DAY, complete_target=False))
+    assert not len(fits.issue_times(START - 9 * DAY, START - 8 * DAY))  # only outside the data
+
+
 def test_an_issue_time_off_the_lead_grid_is_refused():
     with pytest.raises(SpecError, match=r"multiple of 3 h.*2015-01-01T01:00"):
         Windows(world(days=3), SPEC).batch(np.array([START + HOUR]))

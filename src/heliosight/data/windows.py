@@ -117,6 +117,10 @@ class Windows:
         Returns
         -------
         `(N,)` int64, ascending: those whose oldest step is not before its table's first row.
+
+        Raises
+        ------
+        SpecError : a window is longer than its table, so that no time will ever do.
         """
         stride = stride_hours * HOUR
         issue = np.arange(-(-start // stride) * stride, end, stride, dtype=np.int64)
@@ -128,7 +132,22 @@ class Windows:
                 good &= share >= min_observed - 1e-9
         if complete_target:
             good &= self._target.observed[self._target.rows_at(self._valid(issue)), 0].all(1)
+        if len(issue) and not good.any():
+            self._require_long_enough()
         return issue[good]
+
+    def _require_long_enough(self) -> None:
+        for name, cut in self.cuts.items():
+            table, span = cut.table, int(cut.back[0])
+            held = int(table.times[-1] - table.times[0])
+            if span > held + table.cadence / 2:
+                raise SpecError(
+                    "a window is no longer than its store",
+                    f"{cut.spec.steps} steps over {span / HOUR:g} h, while table {table.name} "
+                    f"covers {held / HOUR:g} h",
+                    "Give fewer steps, or more data.",
+                    f"modality {name}",
+                )
 
     def _valid(self, issue: np.ndarray) -> np.ndarray:
         lead = self._spec.lead_hours * HOUR
