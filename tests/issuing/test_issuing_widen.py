@@ -11,7 +11,7 @@ from heliosight.core.forecast import DEFAULT_LEVELS
 from heliosight.core.geomagnetic import storm_threshold
 from heliosight.core.predictions import Predictions
 from heliosight.issuing.call import day_calls
-from heliosight.issuing.widen import STORMS, Dress, centre, measured, storm_probability
+from heliosight.issuing.widen import STORMS, Change, Errors, centre, measured, storm_probability
 
 LEVELS = np.array(DEFAULT_LEVELS)
 NORMAL = np.array([-1.645, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.645])
@@ -37,26 +37,51 @@ def coverage(given, low=0, high=-1):
     return inside.mean()
 
 
-def test_an_overconfident_forecast_is_widened_to_its_coverage_on_new_windows():
-    learned, fresh = forecasts(error=0.6, seed=1), forecasts(error=0.6, seed=2)
+def test_intervals_grow_as_the_errors_did_and_cover_new_windows():
+    usual, learned, fresh = (
+        forecasts(seed=1),
+        forecasts(error=0.6, seed=1),
+        forecasts(error=0.6, seed=2),
+    )
     assert coverage(fresh) < 0.65
-    widened = Dress.of(learned).apply(fresh)
+    change = Change.between(Errors.of(usual), Errors.of(learned))
+    assert np.abs(np.delete(change.scale, 3, 1) - 2).max() < 0.25
+    widened = change.apply(fresh)
     assert 0.87 < coverage(widened) < 0.93
     assert 0.46 < coverage(widened, 2, -3) < 0.54
     np.testing.assert_allclose(centre(widened)[0], centre(fresh)[0], atol=0.05)
 
 
-def test_the_dress_equals_its_slow_twin():
+def test_nothing_changes_when_withholding_did_nothing():
+    given = forecasts(error=0.6, seed=1)
+    same = Change.between(Errors.of(given), Errors.of(given)).apply(given)
+    np.testing.assert_allclose(same.quantiles, given.quantiles, rtol=1e-6)
+    np.testing.assert_allclose(same.mean_log, given.mean_log)
+
+
+def test_a_forecast_that_became_too_low_is_raised():
+    usual = forecasts(seed=1)
+    low = replace(
+        usual, mean_log=usual.mean_log - 0.4,
+        quantiles=np.expm1(np.maximum(np.log1p(usual.quantiles) - 0.4, 0)),
+    )  # fmt: skip
+    change = Change.between(Errors.of(usual), Errors.of(low))
+    raised = change.apply(low)
+    np.testing.assert_allclose(centre(raised)[0], centre(usual)[0], atol=0.05)
+    np.testing.assert_allclose(raised.mean_log, usual.mean_log, atol=0.05)
+
+
+def test_the_errors_equal_their_slow_twin():
     past = forecasts(n=80, seed=3)
-    dress = Dress.of(past)
+    errors = Errors.of(past)
     median, spread = centre(past)
     z = [
         (np.log1p(past.observed[i, k]) - median[i, k]) / spread[i, k]
         for i in range(80)
         for k in range(8, 16)
     ]
-    np.testing.assert_allclose(dress.quantiles[1], np.quantile(z, LEVELS))
-    assert dress.mean[1] == pytest.approx(np.mean(z))
+    np.testing.assert_allclose(errors.quantiles[1], np.quantile(z, LEVELS))
+    assert errors.mean[1] == pytest.approx(np.mean(z))
 
 
 def test_a_widening_is_useful_only_beyond_climatology():
@@ -84,7 +109,7 @@ def test_storm_probabilities_match_counting_and_fall_with_the_class():
 
 def test_too_short_a_past_and_a_forecast_without_quartiles_are_refused():
     with pytest.raises(DataError, match="64 or more past windows"):
-        Dress.of(forecasts(n=10))
+        Errors.of(forecasts(n=10))
     given = forecasts(n=2)
     bare = replace(given, levels=LEVELS[[0, 3, 6]], quantiles=given.quantiles[..., [0, 3, 6]])
     with pytest.raises(SpecError, match="gives its quartiles"):
@@ -100,6 +125,8 @@ def test_a_day_is_called_by_the_thresholds_of_the_past():
     limits = np.array([[0.3, 0.3, 2.0], [0.3, 0.3, 2.0], [2.0, 2.0, 2.0]])
     calls = day_calls(valid, quantiles, storm, DEFAULT_LEVELS, limits)
     assert [c.storm for c in calls] == ["", "G2", ""]
+    assert [c.likely for c in calls] == ["", "G2", ""]
+    assert calls[1].storm_probability == 0.5
     assert calls[1].peak_start == np.datetime_as_string(
         np.datetime64(int(valid[10]), "s"), timezone="UTC"
     )

@@ -48,7 +48,8 @@ class DayCall:
     Attributes
     ----------
     start, end : of the day's leads.
-    storm : strongest class whose probability reaches its warning threshold, empty for none.
+    storm : strongest class whose probability reaches its warning threshold, empty for none;
+        storm_probability : of that class. likely : strongest class of 50 % or more.
     probability : P(the day reaches G1). threshold : from which on one warns of G1, chosen in the
         training past; None when no threshold had any skill there.
     peak_start, peak_end : the interval in which G1 is likeliest; peak_probability : there.
@@ -59,6 +60,8 @@ class DayCall:
     start: str
     end: str
     storm: str
+    storm_probability: float
+    likely: str
     probability: float
     threshold: float | None
     peak_start: str

@@ -18,6 +18,8 @@ from heliosight.evaluation.dressing import NEVER
 from heliosight.issuing.widen import LEADS_A_DAY, STORMS
 from heliosight.issuing.withheld import as_tensor
 
+LIKELY = 0.5
+
 
 def day_calls(
     valid_time: np.ndarray,
@@ -58,11 +60,15 @@ def _call(
     peak = leads.start + int(np.argmax(chance[leads]))
     reached = [g for g, p, least in zip(STORMS, storm, thresholds, strict=False) if p >= least]
     first = float(thresholds[0])
+    warned = reached[-1] if reached and reached[0] == STORMS[0] else ""
+    likely = [g for g, p in zip(STORMS, storm, strict=True) if p >= LIKELY]
     return DayCall(
         day=day + 1,
         start=to_text(valid_time[leads.start]),
         end=to_text(valid_time[leads.stop - 1] + lead_hours * HOUR),
-        storm=reached[-1] if reached and reached[0] == STORMS[0] else "",
+        storm=warned,
+        storm_probability=float(storm[STORMS.index(warned)]) if warned else 0.0,
+        likely=likely[-1] if likely else "",
         probability=float(storm[0]),
         threshold=first if first < NEVER else None,
         peak_start=to_text(valid_time[peak]),

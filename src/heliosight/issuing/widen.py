@@ -1,15 +1,17 @@
 """How a forecast widens when inputs are stale: measured, by withholding them in the training past.
 
 With usual inputs a forecast is issued as the model gives it; that is what its verification is
-about. For any other state of the inputs the model forecasts the validation windows with the very
-same inputs withheld. Its errors there, in units of its own interquartile range,
+about. For any other state of the inputs the model forecasts the validation windows twice, as they
+were and with the very same inputs withheld. Its errors, in units of its own interquartile range,
 
     z = (log1p(ap) - median) / (q75 - q25),
 
-give the quantiles of z by day ahead, and the forecast becomes median + (q75 - q25) Q_z (error
-dressing, Roulston & Smith 2003, Tellus A 55, 16, made local by the forecast's own spread as in Lei
-et al. 2018, JASA 113, 1094, section 5.2). When the result is not better than climatology on those
-windows (CRPS, 27-day blocks), the forecast is withheld. No factor is chosen by hand.
+have quantiles Q by day ahead, Q' with the inputs withheld (error dressing, Roulston & Smith 2003,
+Tellus A 55, 16, made local by the forecast's own spread as in Lei et al. 2018, JASA 113, 1094,
+section 5.2). The median moves by Q'(1/2) - Q(1/2) spreads, and the distance of every other quantile
+from it grows by (Q'(a) - Q'(1/2)) / (Q(a) - Q(1/2)): what withholding changed, and nothing else.
+When the result is not better than climatology on those windows (CRPS, 27-day blocks), the forecast
+is withheld. No factor is chosen by hand.
 """
 
 from __future__ import annotations
@@ -38,25 +40,26 @@ FEWEST = 64
 RULE = (
     "A forecast is issued as the model gives it when its inputs are as complete as in 19 of 20 "
     "windows of the training past. Otherwise the newest steps of the lacking inputs were withheld "
-    "on the validation windows, and the errors made there give the intervals. It is withheld when "
-    "the forecast so made is not better than climatology there (CRPS, 27-day blocks, 95 %)."
+    "on the validation windows, and the intervals grow as the errors did there. It is withheld "
+    "when the forecast so made is not better than climatology there (CRPS, 27-day blocks, 95 %)."
 )
 _NARROWEST = 1e-3
 
 
 @final
 @dataclass(frozen=True)
-class Dress:
+class Errors:
     """Quantiles of the errors in units of the forecast's own spread.
 
-    quantiles : `(D, Q)`; mean : `(D,)`.
+    quantiles : `(D, Q)`; mean : `(D,)`; middle : place of the median among the levels.
     """
 
     quantiles: np.ndarray
     mean: np.ndarray
+    middle: int
 
     @staticmethod
-    def of(past: Predictions) -> Dress:
+    def of(past: Predictions) -> Errors:
         """From forecasts whose outcome is known.
 
         Raises
@@ -73,14 +76,41 @@ class Dress:
                 "Give the split a longer validation span.",
             )  # fmt: skip
         flat = days[known].transpose(1, 0, 2).reshape(days.shape[1], -1)
-        return Dress(np.quantile(flat, past.levels, axis=1).T, flat.mean(1))
+        middle = int(np.argmin(np.abs(past.levels - 0.5)))
+        return Errors(np.quantile(flat, past.levels, axis=1).T, flat.mean(1), middle)
+
+
+@final
+@dataclass(frozen=True)
+class Change:
+    """What withholding did to the errors, by day ahead.
+
+    scale : `(D, Q)` growth of each quantile's distance from the median; shift, mean_shift :
+        `(D,)` of the median and of the mean, in spreads.
+    """
+
+    scale: np.ndarray
+    shift: np.ndarray
+    mean_shift: np.ndarray
+
+    @staticmethod
+    def between(usual: Errors, withheld: Errors) -> Change:
+        """From the errors of the same windows, with usual inputs and without."""
+        middle = usual.middle
+        away = [e.quantiles - e.quantiles[:, middle : middle + 1] for e in (usual, withheld)]
+        small = np.abs(away[0]) < _NARROWEST
+        scale = np.where(small, 1.0, away[1] / np.where(small, 1.0, away[0]))
+        shift = withheld.quantiles[:, middle] - usual.quantiles[:, middle]
+        return Change(scale, shift, withheld.mean - usual.mean)
 
     def apply(self, given: Predictions) -> Predictions:
-        """The forecast with these errors around its median; day probabilities are left as NaN."""
+        """The forecast so changed; its day probabilities are left as NaN."""
         median, spread = centre(given)
-        width = np.repeat(self.quantiles, LEADS_A_DAY, 0)[None]
-        log = np.maximum(median[..., None] + spread[..., None] * width, 0.0)
-        mean_log = median + spread * np.repeat(self.mean, LEADS_A_DAY)[None]
+        scale = np.repeat(self.scale, LEADS_A_DAY, 0)[None]
+        shift, mean_shift = (np.repeat(x, LEADS_A_DAY) for x in (self.shift, self.mean_shift))
+        away = np.log1p(given.quantiles) - median[..., None]
+        log = np.maximum((median + spread * shift)[..., None] + away * scale, 0.0)
+        mean_log = given.mean_log + spread * mean_shift
         forecast = Forecast(as_tensor(mean_log), as_tensor(log), as_tensor(given.levels))
         return Predictions(
             name=given.name,

@@ -90,9 +90,9 @@ def render_forecast(page: ForecastPage, language: str) -> str:
 
 
 def headline_call(record: IssuedForecast) -> Any:
-    """The day that the headline is about: the first with a storm, else the likeliest; or None."""
+    """The day that the headline is about: the likeliest of those warned of, else of all."""
     warned = [c for c in record.calls if c.storm]
-    return warned[0] if warned else max(record.calls, key=lambda c: c.probability, default=None)
+    return max(warned or record.calls, key=lambda c: c.probability, default=None)
 
 
 def day_words(text: str, words: Words) -> str:
@@ -113,8 +113,8 @@ def percent(p: float | None) -> str:
     if p is None or not np.isfinite(p):
         return "–"
     if p < 0.01:
-        return "< 1 %"
-    return "> 99 %" if p > 0.99 else f"{100 * p:.0f} %"
+        return "<\u00a01\u00a0%"
+    return ">\u00a099\u00a0%" if p > 0.99 else f"{100 * p:.0f}\u00a0%"
 
 
 def trust(record: IssuedForecast) -> list[tuple[str, Trust]]:

@@ -21,7 +21,7 @@ from heliosight.data.windows import Windows
 from heliosight.evaluation.at_issue import ISSUED, references_at
 from heliosight.issuing.gaps import State, Usual, input_names, is_usual, withheld_by_name
 from heliosight.issuing.rows import nothing_of, one_row, repeated, stacked
-from heliosight.issuing.widen import Dress, measured, storm_probability
+from heliosight.issuing.widen import Change, Errors, measured, storm_probability
 from heliosight.issuing.withheld import Withheld
 from heliosight.training import predict
 from heliosight.workflows.input_ages import ages, input_states, window_masks
@@ -72,7 +72,7 @@ class Issuer:
         self.model = forecaster(study, system, number)
         self._past = study.windows(system)
         self._windows = windows
-        self._widened: dict[State, tuple[Dress, Widening]] = {}
+        self._widened: dict[State, tuple[Change, Widening]] = {}
 
     def issue(self, issue_times: np.ndarray) -> Made:
         """Forecasts of `(N,)` ascending issue times, none before the fold's test block."""
@@ -132,33 +132,33 @@ class Issuer:
         one = one_row(given, row)
         if is_usual(state):
             return (one, storm_probability(one, self.model.copula_draws)), "issued", ""
-        dress, widening = self._widening(state, references)
+        change, widening = self._widening(state, references)
         lacking = _lacking(widening, self.spec.modalities)
         if not widening.useful:
             nothing = nothing_of(one)
             storm = np.full((1, *references[0].event_probability.shape[1:]), np.nan)
             return (nothing, storm), "withheld", f"not better than climatology without {lacking}"
-        one = dress.apply(one)
+        one = change.apply(one)
         storm = storm_probability(one, self.model.copula_draws)
         told = f"intervals {widening.width:.2f} times as wide, for want of {lacking}"
         return (one, storm), "widened", told
 
-    def _widening(self, state: State, references: list[Predictions]) -> tuple[Dress, Widening]:
+    def _widening(self, state: State, references: list[Predictions]) -> tuple[Change, Widening]:
         """Measured once a state."""
         if state not in self._widened:
             hidden = Withheld(self._past, state)
             past = predict(self.model, hidden, self.validation, name="inputs withheld")
-            dress = Dress.of(past)
+            change = Change.between(Errors.of(self._usual_past), Errors.of(past))
             constant = references[ISSUED.index("climatology")]
             names = withheld_by_name(self.spec, state)
             found = measured(
                 names,
                 self._usual_past,
-                dress.apply(past),
+                change.apply(past),
                 repeated(constant, past),
                 self.study.run.config.seed,
             )
-            self._widened[state] = dress, found
+            self._widened[state] = change, found
         return self._widened[state]
 
     @cached_property
