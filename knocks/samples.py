@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+from archive_samples import DOCUMENTS, FILES
 from astropy.io import fits
 from PIL import Image
 from safetensors.torch import save
@@ -21,6 +22,7 @@ from heliosight.core.clock import DAY, HOUR, to_seconds, to_text
 from heliosight.core.files import MANIFEST, read_npz
 from heliosight.core.issued import IssuedArrays, IssuedForecast
 from heliosight.core.tables import SeriesTable
+from heliosight.data.assemble import require_file
 from heliosight.data.coronal_holes import read_coronal_holes
 from heliosight.data.event_list import read_event_list
 from heliosight.data.events import OMNI_NAMES, read_events
@@ -64,6 +66,14 @@ def _bytes(name: str, content: bytes) -> Callable[[Path], Path]:
         return path
 
     return make
+
+
+def _of_bytes(read: Callable[[bytes], object]) -> Callable[[Path], object]:
+    return lambda path: read(_content(path))
+
+
+def _content(path: Path) -> bytes:
+    return require_file(path).read_bytes()
 
 
 def omni2_line(hour: int) -> bytes:
@@ -229,4 +239,6 @@ SAMPLES = (
     Sample("ledger", ledger, lambda path: Ledger(path).entries()),
     Sample("archive", issued, read_archive, "ledger.jsonl"),
     Sample("log", _bytes("log.jsonl", _log()), read_log),
+    *(Sample(name, _bytes(name, data), _of_bytes(read)) for name, data, read in DOCUMENTS),
+    *(Sample(name, make, read) for name, make, read in FILES),
 )

@@ -106,27 +106,6 @@ class DatasetCard(Record):
 
 
 @dataclass(frozen=True)
-class FetchRun(Record):
-    """What one run of fetching did; the files themselves are in their folder's ledger.
-
-    Attributes
-    ----------
-    fetched : paths of new or changed files; `bytes` their size, `kept` the number of the others.
-    gaps, failed : by path, what the archive has not published and what went wrong.
-    """
-
-    schema: ClassVar[str] = "fetch_run"
-    folder: str = ""
-    sources: tuple[str, ...] = ()
-    fetched: tuple[str, ...] = ()
-    bytes: int = 0
-    kept: int = 0
-    gaps: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class SunStatistic:
     """One statistic of both Suns; None where a table is absent, `ok` None without a target."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from heliosight.core.records import FetchRun
+from heliosight.core.records_fetch import FetchRun
 from heliosight.data.fetch import plan_lines, run_fetch
 from heliosight.data.net.download import summary
 from heliosight.workflows.run import Run, StageResult

@@ -11,8 +11,9 @@ from typing import final
 
 import numpy as np
 
+from heliosight.core.arrays import BROKEN
 from heliosight.core.clock import HOUR, to_text
-from heliosight.core.errors import DataError
+from heliosight.core.errors import DataError, RecordError
 from heliosight.core.files import digest, read_npz, write_npz
 from heliosight.core.tables import BAD_FRAME, MISSING
 from heliosight.data.archives.sdoml import Index, read_index
@@ -25,6 +26,7 @@ from heliosight.data.png_frames import read_png
 from heliosight.data.prepare import DEGRADATION, EXPOSURE, NORTH, RADIUS, Image, is_bad, to_frame
 
 FORMAT = 1
+_ARRAYS = ("slots", "times", "frames", "flags")
 
 
 @final
@@ -103,18 +105,44 @@ def build_day(task: Task) -> str:
     """
     path = Path(task.path)
     if not path.is_file():
-        shard = _shard(task.day, task.recipe)
-        texts = json.dumps({"history": shard.history, "problems": shard.problems})
-        arrays = {name: getattr(shard, name) for name in ("slots", "times", "frames", "flags")}
-        write_npz(path, arrays | {"texts": np.frombuffer(texts.encode(), np.uint8)})
+        save_shard(path, _shard(task.day, task.recipe))
     return task.path
 
 
+def save_shard(path: Path, shard: Shard) -> None:
+    """Write a day whole or not at all."""
+    texts = json.dumps({"history": shard.history, "problems": shard.problems})
+    arrays = {name: getattr(shard, name) for name in _ARRAYS}
+    write_npz(path, arrays | {"texts": np.frombuffer(texts.encode(), np.uint8)})
+
+
 def load_shard(path: Path) -> Shard:
-    """A finished day."""
-    arrays = read_npz(path)
-    texts = json.loads(arrays.pop("texts").tobytes())
-    return Shard(**arrays, history=tuple(texts["history"]), problems=tuple(texts["problems"]))
+    """A finished day.
+
+    Raises
+    ------
+    DataError : the file is not one that `save_shard` wrote.
+    """
+    try:
+        arrays = read_npz(path)
+        texts = json.loads(arrays["texts"].tobytes())
+        history, problems = (tuple(map(str, texts[key])) for key in ("history", "problems"))
+        slots, times, frames, flags = (arrays[name] for name in _ARRAYS)
+        shard = Shard(slots, times, frames, flags, history, problems)
+    except (*BROKEN, RecordError) as error:
+        raise _damaged(path, f"{type(error).__name__} {error}") from error
+    n, c = shard.times.shape if shard.times.ndim == 2 else (-1, -1)
+    shapes = shard.slots.shape == (n,) and shard.flags.shape == (n, c)
+    kinds = shard.frames.dtype == shard.flags.dtype == np.uint8 and shard.times.dtype == np.int64
+    if not (shapes and kinds and shard.frames.ndim == 4 and shard.frames.shape[:2] == (n, c)):
+        raise _damaged(path, f"{shard.frames.dtype} {shard.frames.shape} for {shard.times.shape}")
+    return shard
+
+
+def _damaged(path: Path, came: str) -> DataError:
+    return DataError(
+        "a finished day is as it was written", came, "Remove it; it is built again.", str(path)
+    )
 
 
 def _shard(day: Day, recipe: Recipe) -> Shard:

@@ -1,0 +1,149 @@
+"""A year of images to a store: seconds a frame on this machine, one process against two.
+
+Run: python benchmarks/images.py [--frames 24] [--rounds 3] [--size 64] [--real DIR] [--json]
+
+Frames of 1024 x 1024 pixels are written first (16-bit counts, Rice-compressed FITS as JSOC serves
+them, or the same as PNG); then they are built to days of `--size` pixels in turn by one process and
+by two, round by round. Printed are medians of wall seconds a frame and what a year of 6-hourly
+frames in three channels (4,383) would take at that rate: an extrapolation, and named so. Peak
+memory is that of the largest process. `--real` times PNG files of a folder instead, as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from heliosight.core.clock import HOUR, to_seconds, to_text
+from heliosight.data.imaging.images import build_days, plan
+from heliosight.data.imaging.pieces import Piece
+from heliosight.data.imaging.shard import Recipe, read_piece
+
+CHANNELS = ("aia_193",)
+YEAR = 3 * 1461
+START = to_seconds("2014-01-01")
+
+
+def main() -> None:
+    """Time both kinds of file and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--real", type=Path)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    rows = _real(chosen) if chosen.real else _synthetic(chosen)
+    print(json.dumps(rows, indent=1) if chosen.json else "\n".join(map(_line, rows)))
+
+
+def _synthetic(chosen: argparse.Namespace) -> list[dict]:
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for kind, write in (("fits", _fits), ("png", _png)):
+            root = Path(scratch) / kind
+            size = sum(write(root, k) for k in range(chosen.frames)) / chosen.frames
+            rows += _timed(root, kind, size, chosen)
+    return rows
+
+
+def _timed(root: Path, kind: str, size: float, chosen: argparse.Namespace) -> list[dict]:
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(chosen.rounds):
+        for workers in (1, 2):
+            recipe = Recipe(CHANNELS, chosen.size)
+            tasks = plan(root, recipe, root / f"days_{turn}_{workers}")
+            begin = time.perf_counter()
+            build_days(tasks, workers)
+            seconds[workers].append((time.perf_counter() - begin) / chosen.frames)
+    return [_row(kind, size, workers, found) for workers, found in seconds.items()]
+
+
+def _row(kind: str, size: float, workers: int, seconds: list[float]) -> dict:
+    peak = max(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    middle = statistics.median(seconds)
+    return {
+        "kind": kind, "megabytes": size / 1e6, "workers": workers, "seconds_a_frame": middle,
+        "year_minutes_extrapolated": middle * YEAR / 60, "peak_mib": peak / 1024,
+    }  # fmt: skip
+
+
+def _line(row: dict) -> str:
+    return (
+        f"{row['kind']:<5} {row['megabytes']:.2f} MB a frame, {row['workers']} process(es): "
+        f"{1000 * row['seconds_a_frame']:.0f} ms a frame; a year of three channels "
+        f"(extrapolated) {row['year_minutes_extrapolated']:.1f} min; peak {row['peak_mib']:.0f} MiB"
+    )
+
+
+def _counts(k: int) -> np.ndarray:
+    """A disc of grains, loops and a hole, so that it compresses as an image does."""
+    rng = np.random.default_rng(k)
+    y, x = (np.mgrid[:1024, :1024] - 512) / 400
+    disc = np.hypot(x, y) < 1
+    coarse = np.kron(rng.gamma(3.0, 60.0, (64, 64)), np.ones((16, 16)))
+    values = np.where(disc, 200 + coarse, 20 * np.exp(-np.hypot(x, y)))
+    return rng.poisson(values).astype(np.int16)
+
+
+def _fits(root: Path, k: int) -> int:
+    from astropy.io import fits
+
+    unit = fits.CompImageHDU(_counts(k), compression_type="RICE_1")
+    unit.header.update({
+        "INSTRUME": "AIA_2", "WAVELNTH": 193, "EXPTIME": 2.0, "LVL_NUM": 1.5, "QUALITY": 0,
+        "T_OBS": f"{to_text(START + 6 * HOUR * k - 60)[:-1]}.84Z", "CROTA2": 0.0, "CRPIX1": 512.5,
+        "CRPIX2": 512.5, "CDELT1": 2.4, "RSUN_OBS": 960.0,
+    })  # fmt: skip
+    path = _path(root, k, "fits")
+    fits.HDUList([fits.PrimaryHDU(), unit]).writeto(path)
+    return path.stat().st_size
+
+
+def _png(root: Path, k: int) -> int:
+    path = _path(root, k, "png")
+    Image.fromarray(np.clip(_counts(k) / 2, 0, 255).astype(np.uint8)).save(path)
+    return path.stat().st_size
+
+
+def _path(root: Path, k: int, kind: str) -> Path:
+    folder = root / "images" / CHANNELS[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = to_text(START + 6 * HOUR * k).replace("-", "").replace(":", "")
+    return folder / f"{stamp}.{kind}"
+
+
+def _real(chosen: argparse.Namespace) -> list[dict]:
+    """Isolated dates fit no slots, so the files are read one by one, in one process."""
+    paths = sorted(chosen.real.glob("*.png"))
+    recipe = Recipe(CHANNELS, chosen.size, 24)
+    seconds = []
+    for _ in range(chosen.rounds):
+        begin = time.perf_counter()
+        for path in paths:
+            found = read_piece(Piece(CHANNELS[0], _stamp(path), str(path)), recipe)
+            assert found.pixels.shape == (chosen.size, chosen.size)
+        seconds.append((time.perf_counter() - begin) / len(paths))
+    size = sum(path.stat().st_size for path in paths) / len(paths)
+    return [_row("real", size, 1, seconds)]
+
+
+def _stamp(path: Path) -> int:
+    from heliosight.data.png_frames import read_png
+
+    return read_png(path, size=8).time
+
+
+if __name__ == "__main__":
+    main()
