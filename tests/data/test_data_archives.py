@@ -493,6 +493,7 @@ def test_sdoml_frames_out_of_order_and_bad_ones_are_found_by_time():
         (zattrs(["2016-01-01T00:00:05Z"], QUALITY=[0, 0]), "a value a frame.*QUALITY 2"),
         (zattrs(["noon"]), "T_OBS is a time"),
         (zattrs(["2016-01-01T00:00:05Z"], QUALITY=["?"]), "QUALITY is a whole number"),
+        (zattrs(["2016-01-01T00:00:05Z"], QUALITY=[2**70]), "QUALITY is a whole number"),
     ],
 )
 def test_a_bad_sdoml_index_is_named(data, match):

@@ -51,7 +51,7 @@ def config(archive, tmp_path, *sources, **changes):
     return FetchConfig(
         sources,
         str(tmp_path),
-        mirrors=dict.fromkeys(HOSTS, archive.url),
+        mirrors=tuple(f"{host}={archive.url}" for host in HOSTS),
         **{**plain_config, **changes},
     )
 
@@ -197,7 +197,9 @@ def bad_run(patient, archive):
     def rest(seconds):
         return None
 
-    client = Client(Pace(1e4, sleep=rest), 2.0, 1, sleep=rest, mirrors=patient.mirrors)
+    client = Client(
+        Pace(1e4, sleep=rest), 2.0, 1, sleep=rest, mirrors=dict.fromkeys(HOSTS, archive.url)
+    )
     wish = wish_of(patient, NOW)
     return fetch(chosen(patient.sources), wish, client, 2, again=True)
 
@@ -302,6 +304,7 @@ def test_years_two_years_old_are_final_and_the_present_one_is_not():
         ({"hours": 7}, "divisor of 24"),
         ({"parallel": 0}, "1 to 16 files"),
         ({"per_second": 0.0}, "at most 20 times a second"),
+        ({"mirrors": ("kp.gfz.de",)}, "a mirror is host=address"),
         ({"start": "noon"}, "a time is ISO 8601"),
         ({"start": "2030-01-01"}, "begins before it ends"),
     ],

@@ -127,7 +127,7 @@ def _remarks(table: Table) -> list[str]:
         text = ", ".join(f"{name} {count}" for name, count in counts if count)
         lines.append(f"{table.name}: preliminary values, which may still be revised: {text}")
     if isinstance(table, ImageTable) and table.history:
-        lines.append(f"{table.name}: corrected once: {', '.join(table.history)}")
+        lines.append(f"{table.name}: corrections, each made once: {', '.join(table.history)}")
     averaged = ((table.flags & INTERPOLATED) > 0).sum(0).tolist()
     if any(averaged):
         counts = zip(table.variables, averaged, strict=True)

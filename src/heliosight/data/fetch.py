@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from heliosight.core.clock import DAY, to_seconds
@@ -30,7 +30,7 @@ class FetchConfig:
     parallel : files at once.
     per_second : requests a second to one host.
     email : address registered at JSOC, for its exports.
-    mirrors : base address to use instead of a host, by host.
+    mirrors : `host=address` each, the address to use instead of a host.
     allowed_hosts : where a redirect may lead besides the archive's own hosts.
     """
 
@@ -42,7 +42,7 @@ class FetchConfig:
     parallel: int = 4
     per_second: float = 2.0
     email: str = ""
-    mirrors: dict[str, str] = field(default_factory=dict)
+    mirrors: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -59,6 +59,13 @@ class FetchConfig:
                 "a host is asked at most 20 times a second", f"{self.per_second:g}",
                 where="fetch.per_second",
             )  # fmt: skip
+        for text in self.mirrors:
+            host, _, address = text.partition("=")
+            if not host or not address.startswith(("https://", "http://")):
+                raise ConfigError(
+                    "a mirror is host=address", repr(text),
+                    "For example kp.gfz.de=https://mirror.example/gfz.", "fetch.mirrors",
+                )  # fmt: skip
 
 
 def wish_of(config: FetchConfig, now: int) -> Wish:
@@ -102,5 +109,7 @@ def run_fetch(config: FetchConfig, again: bool = False, now: float | None = None
     wish = wish_of(config, int(time.time() if now is None else now))
     hosts = {*config.allowed_hosts, *(host for source in sources for host in source.hosts)}
     pace = Pace(config.per_second)
-    client = Client(pace=pace, mirrors=config.mirrors, allowed=hosts)
+    client = Client(
+        pace=pace, mirrors=dict(text.split("=", 1) for text in config.mirrors), allowed=hosts
+    )
     return fetch(sources, wish, client, config.parallel, again)

@@ -31,6 +31,7 @@ from heliosight.workflows.config import (
     StoreData,
     SunData,
 )
+from heliosight.workflows.inspect import inspect, write_card
 from heliosight.workflows.raw import Raw
 from heliosight.workflows.run import Run, StageResult
 
@@ -43,7 +44,7 @@ KP_LICENCE = "GFZ Kp/ap, CC BY 4.0; cite Matzka et al. (2021)"
 
 
 def run(run: Run, verb: str) -> StageResult:
-    """Build or reuse the store; `inspect` lists what is in it.
+    """Build or reuse the store; `inspect` shows what is in it, `card` writes it down.
 
     `fetch` asks the archives, `sun` compares the simulated Sun with reality.
     """
@@ -59,7 +60,10 @@ def run(run: Run, verb: str) -> StageResult:
     if isinstance(data, FetchedData) and data.shard:
         return StageResult(None, build_share(data, days_folder(run)))
     store = store_of(run, again=run.force)
-    return StageResult(store.card, card_lines(store.card))
+    lines = card_lines(store.card)
+    if verb == "inspect":
+        return inspect(run, store, lines)
+    return write_card(run, store.card) if verb == "card" else StageResult(store.card, lines)
 
 
 def store_of(run: Run, again: bool = False) -> Store:

@@ -101,6 +101,7 @@ def _time(text: Any) -> int:
 def _word(value: Any) -> int:
     """A quality word: a number, or hexadecimal text as HMI writes it."""
     try:
-        return int(value, 16) if isinstance(value, str) else int(value)
-    except (TypeError, ValueError) as error:
+        word = int(value, 16) if isinstance(value, str) else int(value)
+        return int(np.int64(word))
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError("QUALITY is a whole number", repr(value)[:40]) from error

@@ -179,7 +179,7 @@ def read_piece(piece: Piece, recipe: Recipe) -> Frame:
         raise DataError(
             "an image was observed near the slot that its name says",
             f"{to_text(frame.time)}, {off} s from {to_text(piece.slot)}",
-            "Its header or its name is wrong.",
+            "Choose a cadence that the times fit, or look at its name and header.",
             piece.path,
         )
     return frame
