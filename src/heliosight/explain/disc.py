@@ -61,6 +61,17 @@ def to_pixels(
     return np.where(seen, row, np.nan), np.where(seen, column, np.nan)
 
 
+def carrington_longitude(second: float) -> float:
+    """Carrington longitude of the central meridian [degrees, 0..360) at a UTC second since 1970.
+
+    Rotation number C = 1690 + (JD - 2444235.34) / 27.2753 (Meeus 1998, Astronomical Algorithms,
+    ch. 29, without its small periodic terms: within 2 degrees); it begins where the longitude is 0
+    and the longitude falls as the Sun turns.
+    """
+    rotation = 1690 + (second / 86400 + 2440587.5 - 2444235.34) / 27.2753
+    return 360.0 * (1.0 - rotation % 1.0) % 360.0
+
+
 def rotation_rate(latitude: np.ndarray) -> np.ndarray:
     """Synodic rotation [degrees a day] at a latitude [degrees].
 
