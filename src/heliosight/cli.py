@@ -17,7 +17,7 @@ STAGES = {
     "train": "train the forecaster on each walk-forward fold",
     "evaluate": "score forecasts and references on identical rows",
     "diagnose": "are all inputs and the time axis used? (`diagnose convlstm|fusion|usage`: a part)",
-    "explain": "attribute a forecast to frames, pixels and wind (`--score`: against known truth)",
+    "explain": "attribute a forecast to frames and wind (`--survey`, `--score`: against truth)",
     "report": "write one self-contained HTML report",
     "forecast": "issue a forecast from the newest data (`--at TIME`: from what was known then)",
     "verify": "open the sealed test block once: hashes first, then every score",
@@ -29,7 +29,7 @@ VERBS = {
     "config": ("show", "validate"),
     "forecast": ("verify",),
 }
-FLAGS = ("--json", "--check", "--force", "--score", "--serve", "--dry-run")
+FLAGS = ("--json", "--check", "--force", "--score", "--survey", "--serve", "--dry-run")
 # Options that take a value and stand for a config key.
 OPTIONS = {
     "--model": "subject.model",

@@ -40,7 +40,8 @@ def test_every_method_comes_with_checks_and_arrays_and_is_saved(subject_of, wind
         assert record.frame_times[-1] == record.issue_time and record.units == "ap (2 nT)"
         assert arrays["frames"].shape == (2, 5, 12, 12)
     record, arrays = found.explanations[-1]
-    assert set(arrays) == {"profile", "profile_low", "profile_high"}
+    assert set(arrays) == {"profile", "profile_low", "profile_high", "response"}
+    assert abs(arrays["response"].mean()) < 1e-9
     assert np.all(arrays["profile_low"] <= arrays["profile"] + 1e-12)
     assert found.importance[0].name == "modalities"
     record, arrays = found.explanations[3]
@@ -89,7 +90,7 @@ def test_importance_without_an_interval_is_no_explanation(subject_of, windows_of
     config = ExplainConfig(methods=("gradient_x_input",), quick=True)
     found = explain(subject_of(), windows_of(1), config, windows_of(4, seed=1))
     record, arrays = found.explanations[-1]
-    assert record.method == "temporal_importance" and set(arrays) == {"profile"}
+    assert record.method == "temporal_importance" and set(arrays) == {"profile", "response"}
     assert record.withheld == ("evidence",) and record.notes[0].startswith("no explanation")
 
 

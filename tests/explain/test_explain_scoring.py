@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from heliosight.core.errors import SpecError
-from heliosight.core.records import Interval, ScoredModel
+from heliosight.core.records import Interval
+from heliosight.core.records_explain import ScoredModel
 from heliosight.explain.baselines import disc_median
 from heliosight.explain.question import ExplainConfig
 from heliosight.explain.reference import lamp

@@ -13,7 +13,7 @@ from heliosight.cli import main
 from heliosight.core import records
 from heliosight.core.clock import DAY
 from heliosight.core.predictions import Predictions
-from heliosight.core.records import ExplanationScore, ScoredModel
+from heliosight.core.records_explain import ExplanationScore, ScoredModel
 from heliosight.report.score_page import render_score_page
 from heliosight.workflows.explain_score import explained_share, windows_of
 

@@ -76,6 +76,30 @@ def test_part_of_a_diagnosis_shows_its_checks(made, capsys):
     assert shown <= {"T4", "T5", "T12", "T13"}
 
 
+def test_many_windows_are_surveyed_and_reach_the_report(made, capsys):
+    few = ("explain.survey_windows=4", "explain.survey_method=gradient_x_input")
+    assert main(words("explain", made, "--survey", "--json", *few)) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["windows"] == 4 and -1 <= told["icc_windows"] <= 1
+    before = (made / "explain_survey" / "record.json").stat().st_mtime_ns
+    assert main(words("explain", made, "--survey", *few)) == 0
+    assert (made / "explain_survey" / "record.json").stat().st_mtime_ns == before
+    assert main(words("report", made)) in (0, 1)
+    assert "Where attention goes over many windows" in (made / "report.html").read_text()
+    assert main(words("explain", made, "--survey", "explain.survey_windows=1")) == 2
+    assert "at least two windows" in capsys.readouterr().err
+
+
+def test_explanations_lie_there_as_netcdf_and_any_named_target_can_be_asked(made, capsys):
+    assert len(list((made / "explain").glob("*/explanation.nc"))) >= 2
+    other = ("explain.method.target=p_g1_day1", f"run_dir={made}")
+    assert main(words("explain", made, "--json", *other)) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {r["target"] for r in told} == {"p_g1_day1"}
+    assert {r["units"] for r in told} == {"probability"}
+    assert main(words("explain", made)) == 0
+
+
 def test_a_store_can_be_inspected(made, capsys):
     assert main(words("data", made, "inspect")) == 0
     out = capsys.readouterr().out

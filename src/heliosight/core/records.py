@@ -247,65 +247,6 @@ class Explanation(Record):
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A line drawn beforehand and on which side of it the result lies; None: no evidence."""
-
-    rule: str
-    value: float | None
-    passed: bool | None
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class ScoredModel(Record):
-    """Explanations of one model held to a known truth.
-
-    Attributes
-    ----------
-    world, seed : the simulated Sun it learned from and the seed of its weights.
-    skill, achievable : share of the variance of the day's mean log1p(ap) explained on the test
-        block, and the ceiling of what images allow.
-    scores : by method, or by map that knows nothing, score by name.
-    windows : how many windows were explained.
-    """
-
-    schema: ClassVar[str] = "scored_model"
-    world: str = ""
-    seed: int = 0
-    skill: float = 0.0
-    achievable: float = 0.0
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    windows: int = 0
-
-    @property
-    def reached(self) -> float:
-        """Skill as a share of what is achievable."""
-        return self.skill / self.achievable if self.achievable > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class ExplanationScore(Record):
-    """Methods held to known truths over worlds and seeds.
-
-    Attributes
-    ----------
-    target : what was explained; definitions : what each score is, by name.
-    models : every model scored; rows : methods by slice (`all`, a world, `strong` models), with
-        intervals over worlds and seeds.
-    strong : share of the achievable skill from which on a model counts as strong.
-    claims : what was asked beforehand, each with what was found, `passed` None without evidence.
-    """
-
-    schema: ClassVar[str] = "explanation_score"
-    target: str = ""
-    definitions: dict[str, str] = field(default_factory=dict)
-    models: tuple[ScoredModel, ...] = ()
-    rows: tuple[SkillRow, ...] = ()
-    strong: float = 0.8
-    claims: tuple[Claim, ...] = ()
-
-
-@dataclass(frozen=True)
 class Prescription:
     """A remedy as declared before it is tried.
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from heliosight.core.records import Claim, Interval, ScoredModel, SkillRow
+from heliosight.core.records import Interval, SkillRow
+from heliosight.core.records_explain import Claim, ScoredModel
 from heliosight.core.seeding import numpy_stream
 from heliosight.explain.scoring import best_prior
 

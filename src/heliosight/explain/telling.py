@@ -159,7 +159,8 @@ def profile_records(
             withheld=withheld,
             notes=(no_explanation(withheld), *notes) if withheld else notes,
         )
-        arrays = {"profile": profile.value}
+        response = profile.signed - profile.signed.mean()
+        arrays = {"profile": profile.value, "response": response}
         if np.isfinite(profile.low).all():
             arrays |= {"profile_low": profile.low, "profile_high": profile.high}
         records.append((record, arrays))

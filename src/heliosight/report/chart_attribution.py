@@ -16,7 +16,7 @@ from heliosight.report.svg import Panel, document, nice_ticks, number, span_of
 from heliosight.report.wording import Words
 
 WIDTH, LEFT, RIGHT = 980.0, 150.0, 90.0
-NOT_SERIES = {"images", "frames"}
+NOT_SERIES = {"images", "frames", "structure_sums", "structure_latitude", "structure_longitude"}
 Span = tuple[float, float]
 
 
@@ -55,9 +55,9 @@ def time_span(explanation: Explanation, series: Sequence[tuple[int, ModalitySpec
     """
     hours = [hours_before(explanation), np.zeros(1)]
     hours += [series_hours(modality, steps) for steps, modality in series]
-    spacing = _spacing(hours[0])
+    half = spacing(hours[0]) / 2
     every = np.concatenate(hours)
-    return float(every.min()) - spacing / 2, float(every.max()) + spacing / 2
+    return float(every.min()) - half, float(every.max()) + half
 
 
 def profile_chart(
@@ -69,20 +69,27 @@ def profile_chart(
         return None
     low, high = arrays.get("profile_low"), arrays.get("profile_high")
     hours = hours_before(explanation)
-    extent = [*values, *(low if low is not None else ()), *(high if high is not None else ())]
+    extent = [
+        *values,
+        *arrays.get("response", ()),
+        *(low if low is not None else ()),
+        *(high if high is not None else ()),
+    ]
     panel = Panel(LEFT, 16, WIDTH - LEFT - RIGHT, 150, span, span_of(extent, zero=True))
     panel.y_axis()
-    half = 0.4 * _spacing(hours)
+    half = 0.4 * spacing(hours)
     for t, value in zip(hours, values, strict=True):
         panel.bar((t - half, t + half), (0, value), "raises" if value >= 0 else "lowers")
     if low is not None and high is not None:
         for t, a, b in zip(hours, low, high, strict=True):
             panel.bar((t - half / 8, t + half / 8), (a, b), "whisker")
+    if "response" in arrays:
+        panel.path(hours.tolist(), arrays["response"].tolist(), "curve response")
     panel.hline(0, "zero")
     panel.frame(explanation.units)
-    _hours_axis(panel, words("axis_hours"))
+    hours_axis(panel, words("axis_hours"))
     title = words("profile_alt", method=method_words(explanation.method, words))
-    return document(WIDTH, 212, [panel, _marker(panel)], title, _marks(panel, hours), stamp)
+    return document(WIDTH, 212, [panel, marker(panel)], title, marks(panel, hours), stamp)
 
 
 def series_chart(
@@ -97,7 +104,7 @@ def series_chart(
     row = 22.0
     panel = Panel(LEFT, 16, WIDTH - LEFT - RIGHT, row * count, span, (count, 0))
     scale = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
-    width = _spacing(hours)
+    width = spacing(hours)
     for v in range(count):
         panel.label(LEFT - 6, panel.py(v + 0.5) + 4, names[v], anchor="end")
         for s in np.flatnonzero(np.nan_to_num(values[:, v])):
@@ -108,14 +115,14 @@ def series_chart(
     panel.parts.append(
         f'<rect class="axes" x="{LEFT}" y="16" width="{panel.width}" height="{panel.height}"/>'
     )
-    _hours_axis(panel, words("axis_hours"))
+    hours_axis(panel, words("axis_hours"))
     title = words(
         "series_alt",
         modality=words.name("modality", name),
         method=method_words(explanation.method, words),
     )
     height = 16 + panel.height + 46
-    return document(WIDTH, height, [panel, _marker(panel)], title, _marks(panel, frames), stamp)
+    return document(WIDTH, height, [panel, marker(panel)], title, marks(panel, frames), stamp)
 
 
 def colour_bar(scale: float, units: str, words: Words) -> Markup:
@@ -176,25 +183,27 @@ def series_hours(modality: ModalitySpec | None, steps: int) -> np.ndarray:
     return np.arange(-steps, 0) * float(cadence) - lag
 
 
-def _spacing(hours: np.ndarray) -> float:
+def spacing(hours: np.ndarray) -> float:
+    """Usual gap between frames [h]."""
     gaps = np.diff(np.unique(hours))
     return float(np.median(gaps)) if len(gaps) else 6.0
 
 
-def _hours_axis(panel: Panel, title: str) -> None:
+def hours_axis(panel: Panel, title: str) -> None:
+    """A tick a day."""
     first = int(np.ceil(panel.x[0] / 24)) * 24
     ticks: Sequence[float] = [float(h) for h in range(first, int(panel.x[1]) + 1, 24)]
     ticks = ticks or nice_ticks(*panel.x)
     panel.x_axis(ticks, [number(t) for t in ticks], title)
 
 
-def _marker(panel: Panel) -> Panel:
+def marker(panel: Panel) -> Panel:
     """The line that the slider moves."""
     marker = Panel(panel.left, panel.top, panel.width, panel.height, panel.x, panel.y)
     marker.vline(panel.x[1], "marker")
     return marker
 
 
-def _marks(panel: Panel, hours: np.ndarray) -> str:
+def marks(panel: Panel, hours: np.ndarray) -> str:
     """Places of the frames for the script that moves the marker."""
     return 'data-marks="' + ",".join(f"{panel.px(float(h)):.1f}" for h in hours) + '"'

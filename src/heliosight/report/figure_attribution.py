@@ -46,11 +46,13 @@ def signed_map() -> LinearSegmentedColormap:
 def attribution_figure(record: Explanation, arrays: Mapping[str, np.ndarray]) -> Figure | None:
     """First, middle and last frame per channel on one scale over the profile.
 
-    Without maps the profile alone; None where there is neither.
+    Without maps the profile alone; None where there is neither. What is withheld is told in words.
     """
+    if record.withheld:
+        return _no_explanation(record)
     if "images" not in arrays or not record.frame_times:
         return _profile_figure(record, arrays)
-    maps = as_channels(arrays["images"])
+    maps = as_channels(arrays.get("channel_maps", arrays["images"]))
     shown = sorted({0, len(record.frame_times) // 2, len(record.frame_times) - 1})
     failed = [check for check in record.checks if not check.passed]
     rows = max(len(maps), len(record.channels))
@@ -70,6 +72,17 @@ def attribution_figure(record: Explanation, arrays: Mapping[str, np.ndarray]) ->
     bar.set_label(f"{record.units} per pixel (one scale for all frames)")
     _profile(figure.add_subplot(grid[rows, :]), record, arrays)
     figure.suptitle(_title(record, [check.name for check in failed]), fontsize=7)
+    return figure
+
+
+def _no_explanation(record: Explanation) -> Figure:
+    """With too little evidence the answer is not a picture."""
+    figure = Figure((120 * MM, 40 * MM))
+    failed = [c for c in record.checks if not c.passed and c.name in record.withheld]
+    lines = ["No explanation: too little evidence", ""]
+    lines += [f"{c.name}: {c.rule}. {c.reason}" for c in failed]
+    figure.suptitle(_title(record, list(record.withheld)), fontsize=7)
+    figure.text(0.02, 0.55, "\n".join(lines), fontsize=6, va="top", wrap=True)
     return figure
 
 
@@ -119,6 +132,8 @@ def _profile(axis: Axes, record: Explanation, arrays: Mapping[str, np.ndarray]) 
     width = 0.8 * (float(np.median(np.diff(hours))) if len(hours) > 1 else 6.0)
     colours = [hex_colour(RAISES if v >= 0 else LOWERS) for v in values]
     axis.bar(hours, values, width, color=colours)
+    if "response" in arrays:
+        axis.plot(hours, arrays["response"], color="black", lw=0.8, ls="--")
     if "profile_low" in arrays and "profile_high" in arrays:
         axis.vlines(hours, arrays["profile_low"], arrays["profile_high"], color="black", lw=0.7)
     axis.axhline(0, color="black", lw=0.5)
@@ -128,7 +143,12 @@ def _profile(axis: Axes, record: Explanation, arrays: Mapping[str, np.ndarray]) 
 def series_figures(
     record: Explanation, arrays: Mapping[str, np.ndarray], modalities: Mapping[str, ModalitySpec]
 ) -> Iterator[tuple[str, Figure]]:
-    """One figure per series modality: variables against time on one signed scale, 120 mm wide."""
+    """One figure per series modality: variables against time on one signed scale, 120 mm wide.
+
+    None when the explanation is withheld.
+    """
+    if record.withheld:
+        return
     for name, values in series_of(arrays, modalities).items():
         modality = modalities.get(name)
         hours = series_hours(modality, len(values))

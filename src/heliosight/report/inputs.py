@@ -11,6 +11,7 @@ import numpy as np
 from heliosight.core.errors import ConfigError, SpecError
 from heliosight.core.geomagnetic import EVENT_CLASSES
 from heliosight.core.records import DatasetCard, Diagnosis, Explanation, Scorecard, TrainedRun
+from heliosight.core.records_explain import AttributionSurvey
 from heliosight.core.spec import ForecastSpec
 
 LANGUAGES = ("en", "ko")
@@ -87,6 +88,8 @@ class ReportInputs:
     explanations : records with their arrays: `images` `(C, T, H, W)` or `(T, H, W)`, `frames`
         `(C, T, H, W)` grey levels 0..255, per series modality `(S, V)`, and optionally `profile`,
         `profile_low`, `profile_high` `(T,)`.
+    importance : profiles over windows as the explain stage saved them, each with `name`, `labels`,
+        `value`, `low`, `high`, `units`, `how`; survey : a record with its arrays.
     oracle : what a simulated world says is achievable, by name.
     command : what reproduces the report.
     created : when it was made, ISO 8601 UTC.
@@ -100,6 +103,8 @@ class ReportInputs:
     scorecard: Scorecard | None = None
     diagnosis: Diagnosis | None = None
     explanations: tuple[Explained, ...] = ()
+    importance: tuple[Mapping[str, Any], ...] = ()
+    survey: tuple[AttributionSurvey, Mapping[str, np.ndarray]] | None = None
     example: ForecastExample | None = None
     oracle: dict[str, Any] | None = None
     spec: ForecastSpec | None = None

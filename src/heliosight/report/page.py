@@ -12,7 +12,7 @@ from heliosight.core.files import write_text
 from heliosight.report import chart_forecast, views_diagnosis, views_provenance, views_skill
 from heliosight.report.chart_attribution import method_words
 from heliosight.report.inputs import ForecastExample, ReportInputs
-from heliosight.report.views_explanation import Sprites, explanation_views
+from heliosight.report.views_explanation import Sprites, explanation_views, many_windows
 from heliosight.report.views_training import training_charts
 from heliosight.report.wording import Words
 
@@ -42,6 +42,7 @@ def render(inputs: ReportInputs) -> str:
         "t": words,
         "stamp": stamp,
         "explanations": explanation_views(inputs, sprites, words, stamp),
+        "many": many_windows(inputs, words, stamp),
         "sprites": sprites.uris,
         "method_words": method_words,
         "training": training_charts(inputs.training_log or [], words, stamp),

@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from heliosight.core.files import write_text
-from heliosight.core.records import ExplanationScore, SkillRow
+from heliosight.core.records import SkillRow
+from heliosight.core.records_explain import ExplanationScore
 from heliosight.report.colours import LINES
 from heliosight.report.page import TEMPLATES
 from heliosight.report.svg import Panel, document, nice_ticks, number, span_of

@@ -12,8 +12,15 @@ from markupsafe import Markup
 from heliosight.core.records import Explanation, SelfCheck
 from heliosight.core.spec import ModalitySpec
 from heliosight.report import chart_attribution as charts
+from heliosight.report.chart_structures import outlines, structure_chart
+from heliosight.report.chart_windows import (
+    disc_map,
+    importance_chart,
+    sun_map,
+    survey_profile,
+)
 from heliosight.report.colours import common_scale
-from heliosight.report.images import grey_strips, overlay_strips
+from heliosight.report.images import data_uri, grey_strips, overlay_strips, strip
 from heliosight.report.inputs import ReportInputs
 from heliosight.report.wording import Words
 
@@ -62,6 +69,8 @@ class ExplanationView:
     own_profile: bool
     series: tuple[tuple[str, Markup], ...]
     sums: tuple[tuple[str, float], ...]
+    structures: Markup | None
+    outlines: str
 
 
 def explanation_views(
@@ -76,7 +85,8 @@ def _view(
     record: Explanation, arrays: Mapping[str, np.ndarray],
     modalities: Mapping[str, ModalitySpec], sprites: Sprites, words: Words, stamp: str,
 ) -> ExplanationView:  # fmt: skip
-    maps = charts.as_channels(arrays["images"]) if "images" in arrays else None
+    shown = arrays.get("channel_maps", arrays.get("images"))
+    maps = charts.as_channels(shown) if shown is not None else None
     scale = common_scale(maps) if maps is not None else 0.0
     beyond = float(np.mean(np.abs(maps) > scale)) if maps is not None and scale else 0.0
     series = charts.series_of(arrays, modalities)
@@ -97,8 +107,18 @@ def _view(
             (k, charts.series_chart(k, a, modalities.get(k), record, span, words, stamp))
             for k, a in series.items()
         ),
-        tuple(charts.channel_sums(record, arrays["images"])) if maps is not None else (),
+        tuple(charts.channel_sums(record, shown)) if shown is not None else (),
+        structure_chart(record, arrays, span, words, stamp),
+        _outlines(arrays, sprites),
     )
+
+
+def _outlines(arrays: Mapping[str, np.ndarray], sprites: Sprites) -> str:
+    """The strip of structures' edges, empty without any."""
+    labels = arrays.get("structures")
+    if labels is None or not labels.any():
+        return ""
+    return sprites.add(data_uri(strip(outlines(labels))))
 
 
 def _channels(
@@ -124,3 +144,40 @@ def _pictures(arrays: Mapping[str, np.ndarray], sprites: Sprites) -> list[str]:
 
 def _at(names: list[str], place: int) -> str:
     return names[place] if place < len(names) else ""
+
+
+@final
+@dataclass(frozen=True)
+class ManyWindows:
+    """What is known beyond the one window: importance charts with how, and the survey's charts."""
+
+    importance: tuple[tuple[str, Markup, str], ...]
+    survey: tuple[Markup, ...]
+
+
+def many_windows(inputs: ReportInputs, words: Words, stamp: str) -> ManyWindows:
+    """Importance of modalities, channels and variables, and the survey where it was made."""
+    modalities = inputs.spec.modalities if inputs.spec else {}
+    bars = []
+    for profile in inputs.importance:
+        name = profile["name"]
+        if name.endswith(" steps"):
+            continue
+        family = "modality" if name == "modalities" else _family(name, modalities)
+        names = [words.name(family, label) for label in profile["labels"]]
+        bars.append((name, importance_chart(profile, names, words, stamp), profile["how"]))
+    drawn: tuple[Markup, ...] = ()
+    if inputs.survey is not None:
+        record, arrays = inputs.survey
+        drawn = (
+            survey_profile(record, arrays, words, stamp),
+            disc_map(arrays, words, stamp),
+            sun_map(arrays, words, stamp),
+        )
+    return ManyWindows(tuple(bars), drawn)
+
+
+def _family(name: str, modalities: Mapping[str, ModalitySpec]) -> str:
+    """Channels go by their own words, variables by their short ones with units."""
+    modality = modalities.get(name.removesuffix(" variables"))
+    return "channel" if modality is not None and modality.kind == "images" else "short"

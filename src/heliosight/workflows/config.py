@@ -16,6 +16,7 @@ from heliosight.data.fetch import FetchConfig
 from heliosight.diagnosis import DiagnosisConfig
 from heliosight.evaluation.real import RealTableConfig
 from heliosight.explain import ExplainConfig
+from heliosight.explain.question import METHOD_NAMES
 from heliosight.models import ForecasterConfig
 from heliosight.subject import SubjectConfig
 from heliosight.sun import SunConfig
@@ -240,6 +241,7 @@ class ExplainStage:
 
     frames : npz of real frames to look at instead of the store's images.
     score : worlds with known truth for `explain --score`.
+    survey_windows, survey_method : of `explain --survey`, one method over many windows.
     """
 
     issue_time: str = ""
@@ -248,10 +250,19 @@ class ExplainStage:
     fold: int = -1
     method: ExplainConfig = field(default_factory=ExplainConfig)
     score: ScoreConfig = field(default_factory=ScoreConfig)
+    survey_windows: int = 64
+    survey_method: str = "hires_cam"
 
     def __post_init__(self) -> None:
         if self.issue_time:
             _require_time(self.issue_time, "explain.issue_time")
+        if self.survey_method not in METHOD_NAMES or self.survey_windows < 2:
+            raise ConfigError(
+                f"a survey is made with a known method ({', '.join(METHOD_NAMES)}) over at least "
+                "two windows",
+                f"{self.survey_method!r}, {self.survey_windows} windows",
+                where="explain.survey_method",
+            )
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,14 @@ LOOKED_AT, CHUNK = 256, 16
 def run(run: Run, verb: str = "") -> StageResult:
     """Explain one window of the examined model; explanations of the same key are used again.
 
-    With `--score`, methods are held to known truths instead, see `explain_score`.
+    With `--score`, methods are held to known truths instead, see `explain_score`; with `--survey`,
+    one method is summed up over many windows, see `explain_survey`.
     """
     del verb
+    if "--survey" in run.flags:
+        from heliosight.workflows import explain_survey
+
+        return explain_survey.run(run)
     if "--score" in run.flags:
         from heliosight.workflows import explain_score
 

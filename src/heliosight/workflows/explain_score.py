@@ -11,7 +11,7 @@ from heliosight.core import records
 from heliosight.core.clock import DAY
 from heliosight.core.errors import ConfigError
 from heliosight.core.predictions import Predictions
-from heliosight.core.records import ExplanationScore, ScoredModel
+from heliosight.core.records_explain import ExplanationScore, ScoredModel
 from heliosight.explain.scoring import BASELINES, score_methods
 from heliosight.explain.summary import ALL, claims, summary_rows
 from heliosight.explain.targets import target_named

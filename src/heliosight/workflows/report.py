@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from heliosight.core import records
 from heliosight.core.clock import DAY, to_text
 from heliosight.core.files import is_sealed
 from heliosight.core.predictions import Predictions
-from heliosight.core.records import Diagnosis, Scorecard
+from heliosight.core.records import Diagnosis, Explanation, Scorecard
+from heliosight.core.records_explain import AttributionSurvey
 from heliosight.core.tables import SeriesTable
 from heliosight.report import ForecastExample, ReportInputs, save_paper_figures, write_report
 from heliosight.training import read_log
 from heliosight.workflows.examined import examined, is_foreign
-from heliosight.workflows.explain import issue_time, saved
+from heliosight.workflows.explain import IMPORTANCE, issue_time, saved
+from heliosight.workflows.explain_survey import FOLDER as SURVEY
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
 from heliosight.workflows.train import (
@@ -62,6 +65,8 @@ def _foreign_inputs(run: Run) -> tuple[ReportInputs, Path]:
         training_log=found.log or None,
         diagnosis=_current(found.folder / "diagnose", Diagnosis, found.parents),
         explanations=tuple((r, a) for r, a in explained if _fits(r, found.parents)),
+        importance=_importance(found.folder / "explain", explained, found.parents),
+        survey=_survey(found.folder, found.parents),
         spec=found.windows.spec,
         system=found.subject.name,
         command=run.command,
@@ -89,6 +94,8 @@ def report_inputs(study: Study) -> ReportInputs:
         scorecard=_current(run.folder / "evaluate", Scorecard, now),
         diagnosis=_current(run.folder / "diagnose", Diagnosis, now),
         explanations=explanations,
+        importance=_importance(run.folder / "explain", explained, now),
+        survey=_survey(run.folder, now),
         example=_example(study),
         spec=run.config.spec(system),
         system=system,
@@ -102,6 +109,22 @@ def _current(folder: Path, cls: Any, now: Mapping[str, str]) -> Any:
     """A record of this very data and model; an older one is left out, and the page says so."""
     found = records.load(folder, cls) if is_sealed(folder) else None
     return found if found is not None and _fits(found, now) else None
+
+
+def _importance(
+    folder: Path, explained: Sequence[tuple[Explanation, Any]], now: Mapping[str, str]
+) -> tuple[dict[str, Any], ...]:
+    """Profiles over windows, when the explanations beside them are of this very model."""
+    if not explained or not all(_fits(record, now) for record, _ in explained):
+        return ()
+    return tuple(json.loads((folder / IMPORTANCE).read_text())["profiles"])
+
+
+def _survey(
+    folder: Path, now: Mapping[str, str]
+) -> tuple[AttributionSurvey, dict[str, np.ndarray]] | None:
+    record = _current(folder / SURVEY, AttributionSurvey, now)
+    return None if record is None else (record, records.load_arrays(folder / SURVEY))
 
 
 def _fits(record: records.Record, now: Mapping[str, str]) -> bool:

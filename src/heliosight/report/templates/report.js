@@ -69,6 +69,16 @@
   for (const button of document.querySelectorAll(".filmstrip button")) {
     button.addEventListener("click", () => showFrame(Number(button.dataset.frame)));
   }
+  const channel = document.getElementById("channel");
+  if (channel) channel.addEventListener("change", () => {
+    for (const item of document.querySelectorAll("[data-channel]")) {
+      item.hidden = Boolean(channel.value) && item.dataset.channel !== channel.value;
+    }
+  });
+  const edges = document.getElementById("outlines");
+  if (edges) edges.addEventListener("change", () => {
+    document.getElementById("explanation").classList.toggle("no-outlines", !edges.checked);
+  });
   for (const radio of document.querySelectorAll("input[name=show]")) {
     radio.addEventListener("change", () => {
       document.getElementById("explanation").dataset.show = radio.value;
