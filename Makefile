@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types arch unit real skill driven benchmarks docs fuzz clean
+.PHONY: help demo test lint types arch unit real skill driven benchmarks docs fuzz remote clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -53,6 +53,9 @@ driven: $(VENV)/.ready  ## the gain of images on real ap, walk-forward (HELIOSIG
 
 benchmarks: $(VENV)/.dev-ready  ## measured ratios, each in one interleaved run
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+remote: $(VENV)/.dev-ready  ## ask every archive whether it still answers as its reader knows (network)
+	$(BIN)/pytest -m remote tests/remote
 
 fuzz: $(VENV)/.dev-ready  ## 10,000 broken files over every reader
 	$(BIN)/python knocks/fuzz.py

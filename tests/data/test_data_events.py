@@ -12,6 +12,7 @@ from heliosight.core.tables import BAD_FRAME, MISSING
 from heliosight.data.event_list import listed_without_window, read_event_list
 from heliosight.data.events import OMNI_NAMES, read_events
 from heliosight.data.omni2 import FILLS
+from heliosight.data.store import load_store, save_store
 from heliosight.data.windows import Windows
 
 ISSUE = to_seconds("2015-03-10T12:00Z")
@@ -66,6 +67,19 @@ def test_overlapping_events_become_one_axis(tmp_path):
         assert table.values[:, table.variables.index(ours)] == pytest.approx(want, abs=1e-4)
     assert (images.frames == frames[first // 2 : first // 2 + 36]).all()
     assert images.variables == CHANNELS
+
+
+def test_overlapping_events_share_their_frames_on_disk(tmp_path):
+    (tmp_path / "events").mkdir()
+    issues = [ISSUE + k * 6 * HOUR for k in range(12)]
+    paths = [write_event(tmp_path / "events", issue) for issue in issues]
+    save_store(tmp_path / "store", read_events(paths).tables, "events")
+    on_disk = (tmp_path / "store" / "images" / "frames.npy").stat().st_size
+    distinct = 28 + 11  # each event adds one frame to the 27 it shares with the one before
+    assert on_disk == 128 + distinct * 3 * 16 * 16
+    assert on_disk < 12 * 28 * 3 * 16 * 16 / 8
+    frames = load_store(tmp_path / "store").tables["images"].frames
+    assert isinstance(frames, np.memmap) and len(frames) == distinct
 
 
 def test_windows_of_the_events_are_the_files(tmp_path):
