@@ -21,6 +21,7 @@ STAGES = {
     "report": "write one self-contained HTML report",
     "forecast": "issue a forecast from the newest data (`--at TIME`: from what was known then)",
     "verify": "open the sealed test block once: hashes first, then every score",
+    "certify": "examine the diagnosis itself on models of known health (`--quick`, `--half test`)",
     "config": "`config show` prints a resolved config, `config validate` checks it",
 }
 VERBS = {
@@ -30,6 +31,7 @@ VERBS = {
     "forecast": ("verify",),
 }
 FLAGS = ("--json", "--check", "--force", "--score", "--survey", "--serve", "--dry-run")
+FLAGS = ("--json", "--check", "--force", "--score", "--serve", "--dry-run", "--quick")
 # Options that take a value and stand for a config key.
 OPTIONS = {
     "--model": "subject.model",
@@ -39,6 +41,7 @@ OPTIONS = {
     "--from": "forecast.since",
     "--to": "forecast.until",
     "--every": "forecast.every_hours",
+    "--half": "certify.half",
 }
 DEFAULT_CONFIG = "demo"
 OK, FAULT, MISUSE = 0, 1, 2
@@ -62,6 +65,8 @@ options
   --force             make it again even if nothing changed
   --at TIME           forecast: issue time (ISO 8601, UTC); --from TIME --to TIME [--every 3h]: many
   --serve             forecast: show the issued forecasts on this machine's own address, read-only
+  --half HALF         certify: development (default), or test, which is run once a release
+  --quick             certify: a few models on a short Sun, in seconds
   --dry-run           data fetch: say what would be asked of which archive, and ask nothing
 
 exit codes: 0 fine, 1 a check found a fault, 2 usage, config or input error"""

@@ -16,6 +16,9 @@ from torch import Tensor
 
 DEFAULT_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 LARGEST = float(np.log1p(400.0))  # the ap scale ends at 400
+# Nodes and weights of the mean's quadrature; finding them anew costs more than using them.
+LEGENDRE = np.polynomial.legendre.leggauss(4)
+LAGUERRE = np.polynomial.laguerre.laggauss(10)
 FARTHEST = 80.0  # tails are followed for so many scales; exp(-80) is about 0 in float32
 
 
@@ -94,8 +97,8 @@ class Forecast:
 
 def _quadrature(levels: Tensor) -> tuple[Tensor, Tensor]:
     """Nodes of the mean as combinations of the quantiles `(K, Q)`, and their weights `(K,)`."""
-    at, share = (levels.new_tensor(x) for x in np.polynomial.legendre.leggauss(4))
-    far, tail = (levels.new_tensor(x) for x in np.polynomial.laguerre.laggauss(10))
+    at, share = (levels.new_tensor(x) for x in LEGENDRE)
+    far, tail = (levels.new_tensor(x) for x in LAGUERRE)
     a, each = levels, torch.eye(len(levels), dtype=levels.dtype, device=levels.device)
     part = (at[:, None] + 1) / 2
     inside = each[:-1, None] * (1 - part) + each[1:, None] * part

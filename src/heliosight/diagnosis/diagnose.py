@@ -75,6 +75,7 @@ def diagnose(
     explainers: Mapping[str, Explainer] | None = None,
     records: Sequence[Mapping[str, Any]] = (),
     data_times: np.ndarray | None = None,
+    shared: dict[Any, Any] | None = None,
 ) -> Diagnosis:
     """All findings on one subject, which is left bit-identical.
 
@@ -88,6 +89,8 @@ def diagnose(
     records : rows of a training log in the order written, what T17-T19 read: `step` rows with
         `gradient_norms` and `clipped` by group, `epoch` rows with `loss`, `validation_loss`,
         `stage` and `features` by branch; none makes them not applicable.
+    shared : filled with what depends on the windows and the config alone (the probes). Hand the
+        same one along when another subject is diagnosed on the same windows, never on others.
 
     data_times : `(M,)` issue times of all windows of the source, those the subject has learned from
         as well: what the data hold (T10) is asked of as many windows as there are.
@@ -103,7 +106,7 @@ def diagnose(
     with examine(subject):
         problems = check_subject(subject, batch.select(slice(0, 4)))
         more = _more(windows, data_times, config)
-        evidence = Evidence(subject, batch, config, explainers, records, more)
+        evidence = Evidence(subject, batch, config, explainers, records, more, shared)
         findings, seconds = [_problem(text) for text in problems], {}
         with bar("diagnose", len(selected)) as running:
             for check in selected:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -12,20 +13,22 @@ from torch import Tensor
 from heliosight.core.batch import Batch
 from heliosight.core.errors import NotApplicable
 from heliosight.core.progress import bar
-from heliosight.core.records import Finding
+from heliosight.core.records import Finding, Outcome
 from heliosight.core.seeding import torch_stream
-from heliosight.diagnosis.blocks import Estimate, jackknife
+from heliosight.diagnosis.blocks import Estimate, TooFew, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.usage import (
     Answer,
     Use,
+    gain_left,
     held,
     holding,
     judge,
     needed,
     use_of,
     used,
+    uses,
 )
 
 GROUPS = 14
@@ -57,22 +60,33 @@ class Channels(Check):
         return findings
 
     def _modality(self, evidence: Evidence, m: str, variables: tuple[str, ...]) -> list[Finding]:
+        """Sick channels are told whatever the statistics say; too few windows silence the rest."""
         sick = _sick(evidence.batch, m, variables)
+        findings = [
+            self.finding(f"{m}/{v}", "fault", _CHANNEL, None, reason, cause, _LOADER)
+            for v, (cause, reason) in sick.items()
+        ]
+        try:
+            return [*findings, *self._judged(evidence, m, variables, sick)]
+        except NotApplicable as error:
+            outcome: Outcome = "inconclusive" if isinstance(error, TooFew) else "not_applicable"
+            return [*findings, self.finding(m, outcome, _CHANNEL, None, str(error))]
+
+    def _judged(
+        self, evidence: Evidence, m: str, variables: tuple[str, ...], sick: Mapping[str, Any]
+    ) -> list[Finding]:
         found = {v: self._use(evidence, m, i) for i, v in enumerate(variables)}
         need = needed(evidence, found)
-        hold = self._held(evidence, m, variables)
+        hold = evidence.of_windows(("held", m), lambda: self._held(evidence, m, variables))
         findings = []
         for v, use in found.items():
-            name, value = f"{m}/{v}", use.share.interval()
-            statistic = "share of forecast variance (total Sobol index)"
             if v in sick:
-                action = "Correct the loader or the normalisation of this channel."
-                verdict = ("fault", *sick[v], action)
-            else:
-                outcome, cause, reason, action = judge(used(evidence, use), need[v], hold[v])
-                verdict = (outcome, cause, reason, action)
-            outcome, cause, reason, action = verdict  # type: ignore[assignment]
-            findings.append(self.finding(name, outcome, statistic, value, reason, cause, action))
+                continue
+            outcome, cause, reason, action = judge(used(evidence, use), need[v], hold[v])
+            value = use.share.interval()
+            findings.append(
+                self.finding(f"{m}/{v}", outcome, _CHANNEL, value, reason, cause, action)
+            )
         return findings
 
     def _use(self, evidence: Evidence, m: str, i: int) -> Use:
@@ -95,6 +109,10 @@ class Channels(Check):
             return held(evidence, {v: holding(evidence.sample, columns, v) for v in variables})
         except NotApplicable:
             return dict.fromkeys(variables, "unsure")
+
+
+_CHANNEL = "share of forecast variance (total Sobol index)"
+_LOADER = "Correct the loader or the normalisation of this channel."
 
 
 def _sick(batch: Batch, m: str, variables: tuple[str, ...]) -> dict[str, tuple[str, str]]:
@@ -287,6 +305,9 @@ class Frames(Check):
 
     def _modality(self, evidence: Evidence, m: str) -> Finding:
         p, config = profile(evidence, m), evidence.config
+        if used(evidence, uses(evidence)[m]) != "yes":
+            reason = "the forecast hardly moves with it (judged in USE)"
+            return self.finding(m, "not_applicable", "", None, reason)
         utilities = (p.static, p.shuffled, p.reversed)
         unused = all(u.p_below(config.smallest_use) < config.level_of_test for u in utilities)
         count = evidence.batch.inputs[m].shape[2 if evidence.batch.inputs[m].ndim == 5 else 1]
@@ -315,7 +336,29 @@ class Frames(Check):
 
 
 def older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:
-    """Whether a probe gains from the steps before the newest ones, beside all other inputs."""
+    """Whether a probe gains from the steps before the newest ones.
+
+    Asked beside all other inputs; and beside the forecast, where a gain says "yes" as well.
+    """
+    found: Answer = evidence.of_windows(
+        ("older", m, newest), lambda: _older_steps_hold(evidence, m, newest)
+    )
+    return "yes" if found != "yes" and _older_steps_left(evidence, m, newest) else found
+
+
+def _older_steps_left(evidence: Evidence, m: str, newest: int) -> bool:
+    own = evidence.own_sample.answers[m]
+    count = own.values.shape[2]
+    if newest >= count:
+        return False
+    try:
+        left = gain_left(evidence, own.steps(slice(0, count - newest)).features())
+    except NotApplicable:
+        return False
+    return left.p_above(evidence.config.smallest_gain) < evidence.config.level_of_test
+
+
+def _older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:
     whole = evidence.sample.answers
     count = whole[m].values.shape[2]
     if newest >= count:

@@ -8,7 +8,7 @@ as many windows as wanted, and the rest of the model computes all of them at onc
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, final
@@ -48,6 +48,7 @@ class Evidence:
         explainers: Mapping[str, Explainer] | None = None,
         records: Sequence[Mapping[str, Any]] = (),
         more: tuple[WindowSource, np.ndarray] | None = None,
+        shared: dict[Any, Any] | None = None,
     ) -> None:
         times = batch.issue_time.cpu().numpy()
         if np.any(np.diff(times) <= 0):
@@ -61,11 +62,18 @@ class Evidence:
         self._more = more
         self._features: dict[str, Any] = {}
         self.memo: dict[str, Any] = {}
+        self._shared: dict[Any, Any] = {} if shared is None else shared
 
     @property
     def modalities(self) -> list[str]:
         """Names of the input streams."""
         return [name for name in self.subject.spec.modalities if name in self.batch.inputs]
+
+    def of_windows(self, name: Hashable, compute: Callable[[], Any]) -> Any:
+        """What depends on the windows and the config alone, computed once; subjects may share."""
+        if name not in self._shared:
+            self._shared[name] = compute()
+        return self._shared[name]
 
     @property
     def variance(self) -> float:
@@ -111,7 +119,11 @@ class Evidence:
     @cached_property
     def sample(self) -> Sample:
         """What probes learn from: more windows of the same data if there are, else these."""
-        return sample_of(self.batch, self.modalities, self.config, self._more)
+        found: Sample = self.of_windows(
+            "sample",
+            lambda: sample_of(self.batch, self.modalities, self.config, self._more),
+        )
+        return found
 
     @cached_property
     def own_sample(self) -> Sample:

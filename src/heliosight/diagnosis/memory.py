@@ -18,7 +18,10 @@ from heliosight.diagnosis.elements import older_steps_hold, profile
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.exact import floating
 from heliosight.diagnosis.recurrence import dependence
+from heliosight.diagnosis.usage import uses
 from heliosight.subject import capture_calls, change_inputs, doubled, flat_tensors
+
+OWN_SHARE = 0.03  # of what the modality moves: a weak branch may remember well
 
 
 @final
@@ -32,7 +35,8 @@ class StateRemembers(Check):
     rule: ClassVar[str] = (
         "no answer depends on earlier frames: not carried; it does but the gradient from one call "
         "to the state of the call before is exactly zero in float64: detached; resetting the "
-        "state halfway moves less than the smallest use (equivalence test) though a probe gains "
+        "state halfway moves less than the smallest use, and less than 3 % of what the modality "
+        "moves (equivalence test), though a probe gains "
         "from the frames before: vanishing, or learned short memory when the state's gradient "
         "does not fade; else fine"
     )
@@ -48,6 +52,9 @@ class StateRemembers(Check):
     def _cell(self, evidence: Evidence, role: str) -> Finding:
         statistic = "frames until the state's gradient falls by e"
         given, answered = dependence(evidence, role)
+        if len(given) > 1 and (given == given[:1]).all():
+            reason = "every call is given the same frames (see T4)"
+            return self.finding(role, "not_applicable", statistic, None, reason)
         if not (answered & ~given).any():
             action = "Pass the state that a call returns to the next call."
             reason = "no answer depends on an earlier frame"
@@ -72,7 +79,8 @@ class StateRemembers(Check):
             f"resetting the state before frame {half} of {count} moves {i.value:.3g} "
             f"[{i.low:.3g}, {i.high:.3g}] of the forecast's variance"
         )
-        if effect.p_above(config.smallest_use) < config.level_of_test:
+        least = min(config.smallest_use, OWN_SHARE * uses(evidence)[m].share.value)
+        if effect.p_above(least) < config.level_of_test:
             return self.finding(role, "healthy", statistic, value, text)
         if profile(evidence, m).reach > half:
             text += "; older frames reach the forecast without the state"
@@ -81,7 +89,7 @@ class StateRemembers(Check):
         if older == "no":
             text += "; older frames hold nothing more, so a short memory fits"
             return self.finding(role, "healthy", statistic, value, text)
-        short = effect.p_below(config.smallest_use) < config.level_of_test
+        short = effect.p_below(least) < config.level_of_test
         if older == "yes" and short:
             fades = tau < count / 4
             cause = "vanishing_state" if fades else "learned_short_memory"

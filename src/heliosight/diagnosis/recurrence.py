@@ -56,18 +56,20 @@ class CallsGetFrames(Check):
         return self.finding(role, "fault", statistic, value, reason, cause, action)
 
     def _state(self, role: str, given: np.ndarray, answered: np.ndarray) -> Finding:
-        statistic = "share of (call, earlier frame) pairs where the answer depends on the frame"
+        statistic = "share of (call, frame of an earlier call) pairs where the answer depends on it"
         if answered.shape[0] < 2 or answered.shape[0] != answered.shape[1]:
             reason = "fewer than two calls, or not one a frame"
             return self.finding(role, "not_applicable", statistic, None, reason)
         through_state = answered & ~given
-        earlier = np.tril(np.ones_like(given), -1) & ~given
+        before = np.cumsum(given, 0) - given > 0
+        earlier = before & ~given
         if not earlier.any():
-            reason = "every call is given all earlier frames directly"
+            reason = "every call is given all that the calls before it were given"
             return self.finding(role, "not_applicable", statistic, None, reason)
         share = float(through_state[earlier].mean())
         value = Interval(share, how="exact")
-        step = np.diagonal(through_state, -1)[~np.diagonal(given, -1)]
+        fresh = given[:-1] & ~given[1:]
+        step = through_state[1:][fresh]
         if step.size and step.mean() > 0.5:
             return self.finding(role, "healthy", statistic, value, "the state is carried")
         action = "Pass the state that a call returns to the next call."

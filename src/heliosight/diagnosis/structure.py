@@ -143,6 +143,10 @@ class Causality(Check):
             ~batch.target_mask,
         )  # fmt: skip
         a, b = evidence.subject.forecast(batch), evidence.subject.forecast(other)
+        again = evidence.subject.forecast(batch)
+        if not torch.equal(torch.nan_to_num(a), torch.nan_to_num(again)):
+            reason = "two forecasts of the same windows differ, so a change says nothing"
+            return [self.finding("target", "inconclusive", "changed forecasts", None, reason)]
         leaks = not torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
         if not leaks:
             reason = "the forecast is bitwise the same for any target"

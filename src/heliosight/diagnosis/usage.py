@@ -36,6 +36,7 @@ class Use:
         covariance of the part d with what the rest leaves of y. A part that is right but twice too
         large gains nothing as it is; it is needed all the same.
     rise : rise of the squared error when the block is taken from another time (permutation).
+    brought, known : `(N, L)` terms of the gain and where they are known.
     """
 
     share: Estimate
@@ -43,6 +44,8 @@ class Use:
     best: Estimate
     rise: Estimate
     gain_by_day: tuple[float, ...]
+    brought: np.ndarray
+    known: np.ndarray
 
 
 def use_of(evidence: Evidence, shifted: np.ndarray) -> Use:
@@ -84,6 +87,8 @@ def use_of(evidence: Evidence, shifted: np.ndarray) -> Use:
         columns.estimate(evidence, best),
         columns.estimate(evidence, lambda s: mean(s, 5)),
         _by_day(2 * both - size, known, y),
+        2 * both - size,
+        known,
     )
 
 
@@ -167,10 +172,12 @@ class Holding:
 
 def holdings(evidence: Evidence) -> dict[str, Holding]:
     """Probe gain of each modality, computed once."""
-    if "holdings" not in evidence.memo:
+
+    def compute() -> dict[str, Holding]:
         columns = evidence.sample.features()
-        evidence.memo["holdings"] = {m: holding(evidence.sample, columns, m) for m in columns}
-    found: dict[str, Holding] = evidence.memo["holdings"]
+        return {m: holding(evidence.sample, columns, m) for m in columns}
+
+    found: dict[str, Holding] = evidence.of_windows("holdings", compute)
     return found
 
 
@@ -212,6 +219,76 @@ def held(evidence: Evidence, found: dict[str, Holding]) -> dict[str, Answer]:
         absent = h.gain.p_below(least) < config.level_of_test
         answers[m] = "yes" if hit else "no" if absent and power else "unsure"
     return answers
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What the forecast leaves of a modality.
+
+    Attributes
+    ----------
+    gain : R2 that a ridge probe on the forecast and the modality gains over one on the forecast.
+    beyond : that, less half of what the modality's own part of the forecast brings.
+    """
+
+    gain: Estimate
+    beyond: Estimate
+
+
+def missed(evidence: Evidence) -> dict[str, Missed]:
+    """What the forecast leaves of each modality, computed once.
+
+    The forecast itself is the other regressor, so what the probe need not explain again is out of
+    its way: far sharper than a gain beside the other inputs.
+
+    Raises
+    ------
+    NotApplicable : too few windows.
+    """
+    if "missed" not in evidence.memo:
+        found = uses(evidence)
+        evidence.memo["missed"] = {
+            m: _missed(evidence, evidence.own_sample.answers[m].features(), found[m]) for m in found
+        }
+    known: dict[str, Missed] = evidence.memo["missed"]
+    return known
+
+
+def left_in(evidence: Evidence, columns: np.ndarray) -> np.ndarray:
+    """`(N, L)` fall of the squared error that columns bring a probe beside the forecast."""
+    own = evidence.own_sample
+    if min(len(train) for train in probes.Folds.of(own.times).train) < 20:
+        raise NotApplicable("a probe needs 20 windows to fit on in every fold", "fewer")
+    return probes.gains(evidence.forecast, columns, [own.y], own.mask, own.times)[0]
+
+
+def gain_left(evidence: Evidence, columns: np.ndarray) -> Estimate:
+    """R2 that columns bring a probe beside the forecast."""
+    own = evidence.own_sample
+    return _gain(own, left_in(evidence, columns), own.y, own.mask)
+
+
+def _missed(evidence: Evidence, columns: np.ndarray, use: Use) -> Missed:
+    own = evidence.own_sample
+    less = left_in(evidence, columns)
+    sums = total([less.sum(1), own.mask.sum(1), use.brought.sum(1), use.known.sum(1)])
+    terms = Columns({"sums": sums, **moments("y", own.y, own.mask)})
+
+    def beyond(s: dict[str, np.ndarray]) -> np.ndarray:
+        part = s["sums"]
+        left = part[..., 0] / np.maximum(part[..., 1], 1.0)
+        brought = part[..., 2] / np.maximum(part[..., 3], 1.0)
+        return np.asarray((left - brought / 2) / variance(s, "y"))
+
+    return Missed(_gain(own, less, own.y, own.mask), terms.estimate(evidence, beyond))
+
+
+def underused(evidence: Evidence) -> dict[str, bool]:
+    """Whether a modality holds more for the target than twice what the forecast takes from it."""
+    config = evidence.config
+    found = missed(evidence)
+    p = [max(f.gain.p_above(config.smallest_gain), f.beyond.p_above(0.0)) for f in found.values()]
+    return dict(zip(found, discoveries(p, config.level_of_test), strict=True))
 
 
 @final
@@ -354,7 +431,9 @@ class UseVerdict(Check):
     cost: ClassVar[str] = "none beside T8 and T10"
     rule: ClassVar[str] = (
         "unused and held: fault; unused and not held: benign; used and harmful: fault; used "
-        "without gain though held: fault; used and needed: healthy; unresolved: inconclusive"
+        "without gain though held: fault; used and needed: healthy; unresolved: inconclusive. "
+        "Whatever the use: a fault when a probe beside the forecast gains more than the smallest "
+        "gain from the modality, and more than half of what its own part brings"
     )
     level: ClassVar[str] = "standard"
 
@@ -381,10 +460,30 @@ def verdicts(evidence: Evidence) -> dict[str, Verdict]:
         except NotApplicable:
             hold = dict.fromkeys(found, "unsure")
         evidence.memo["verdicts"] = {
-            m: judge(used(evidence, use), need[m], hold[m]) for m, use in found.items()
+            m: _with_missed(evidence, m, judge(used(evidence, use), need[m], hold[m]))
+            for m, use in found.items()
         }
     known: dict[str, Verdict] = evidence.memo["verdicts"]
     return known
+
+
+def _with_missed(evidence: Evidence, m: str, found: Verdict) -> Verdict:
+    """A modality that is used, but far less than it holds, is blocked too."""
+    if found[0] == "fault":
+        return found
+    try:
+        less = underused(evidence)[m]
+    except NotApplicable:
+        return found
+    if not less:
+        return found
+    left = missed(evidence)[m].gain.interval()
+    brings = uses(evidence)[m].gain.value
+    reason = (
+        f"its part of the forecast brings {brings:.3f} of R2, and a probe beside the forecast "
+        f"gains {left.value:.3f} [{left.low:.3f}, {left.high:.3f}] more from it"
+    )
+    return "fault", "lazy_or_blocked", reason, _BLOCKED
 
 
 def _outcome(evidence: Evidence, m: str, answer: Answer) -> tuple[Outcome, str]:
@@ -432,6 +531,7 @@ def _useless(hold: Answer) -> Verdict:
     return "inconclusive", "", "used without gain; what the data hold is not resolved", _MORE
 
 
+_BLOCKED = "See T2-T6 for a structural cause; else train the branch alone first (auxiliary head)."
 _ALIGN = "Look for misalignment in time, wrong pairing, normalisation, too little training."
 _REGULARISE = "Regularise the branch (modality dropout) or drop the modality."
 _MORE = "Diagnose more windows over a longer time."
@@ -439,10 +539,7 @@ _MORE = "Diagnose more windows over a longer time."
 
 def _unused(hold: Answer) -> Verdict:
     if hold == "yes":
-        return (
-            "fault", "lazy_or_blocked", "unused although the data hold a signal",
-            "See T2-T6 for a structural cause; else train the branch alone first (auxiliary head).",
-        )  # fmt: skip
+        return "fault", "lazy_or_blocked", "unused although the data hold a signal", _BLOCKED
     if hold == "no":
         return (
             "benign_unused", "", "unused, and the data hold nothing beside the other modalities",

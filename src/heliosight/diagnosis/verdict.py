@@ -30,11 +30,14 @@ _RANK: dict[Outcome, int] = {
 }  # fmt: skip
 # A cause found earlier in this list explains those after it, so it is named first.
 CAUSES = (
-    "batch_leakage", "future_leak", "order_blind", "not_connected", "detached", "same_frame",
-    "no_frame", "reversed_frames", "wrong_frame", "state_not_carried", "state_detached",
-    "steps_not_connected", "steps_detached", "dead_channel", "single_token", "dead_weights",
-    "collapse", "clip_domination", "starved_branch", "lazy_or_blocked", "misused",
-    "harmful_reliance", "spurious_reliance", "not_learning", "slow_branch", "memorisation",
+    "batch_leakage", "wrapping", "future_leak", "order_blind", "not_connected", "detached",
+    "same_frame", "no_frame", "reversed_frames", "wrong_frame", "state_not_carried",
+    "state_detached",
+    "steps_not_connected", "steps_detached", "constant_channel", "duplicate_channel",
+    "dead_channel", "single_token", "dead_weights", "not_learning",
+    "clip_domination", "starved_branch", "vanishing_state", "learned_short_memory", "time_unused",
+    "short_sight", "slow_branch", "misused", "harmful_reliance", "spurious_reliance",
+    "lazy_or_blocked", "collapse", "overconfident", "memorisation",
     "explainer", "ignores_weights", "static_map", "unfaithful_map",
 )  # fmt: skip
 

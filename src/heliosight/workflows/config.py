@@ -353,6 +353,31 @@ class ReportConfig:
 
 
 @dataclass(frozen=True)
+class CertifyConfig:
+    """Which half of the zoo is diagnosed.
+
+    Attributes
+    ----------
+    half : thresholds and rules may be tuned on `development`; `test` has other architectures,
+        another spectrum and unseen strengths, and is run once a release.
+    quick : a few cases on a short Sun.
+    only : faults and hard kinds by name (F6, H3); empty for all.
+    workers : processes.
+    """
+
+    half: Literal["development", "test"] = "development"
+    quick: bool = False
+    only: tuple[str, ...] = ()
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigError(
+                "a certificate needs a process", str(self.workers), where="certify.workers"
+            )
+
+
+@dataclass(frozen=True)
 class AppConfig:
     """A run.
 
@@ -383,6 +408,7 @@ class AppConfig:
     forecast: ForecastConfig = field(default_factory=ForecastConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    certify: CertifyConfig = field(default_factory=CertifyConfig)
 
     def __post_init__(self) -> None:
         if self.threads < 1:

@@ -25,7 +25,7 @@ ARCHITECTURES: dict[str, ForecasterConfig] = {
     ),
     "gated": ForecasterConfig(
         images=ConvLSTMConfig(pooling="last", **_STEM),  # type: ignore[arg-type]
-        series=TcnConfig(features=WIDTH, layers=3, dropout=0.0),
+        series=TcnConfig(features=WIDTH, layers=4, dropout=0.0),
         fusion=GatedConfig(width=WIDTH, dropout=0.0),
         **_PLAIN,  # type: ignore[arg-type]
     ),

@@ -146,8 +146,9 @@ def image_driver(images: ImageTable, times: np.ndarray, law: Law) -> np.ndarray:
     total, count = np.concatenate([[0.0], u.cumsum()]), np.arange(len(u) + 1.0)
     high = np.searchsorted(images.times, times - int(law.near * HOUR), side="right")
     low = np.searchsorted(images.times, times - int(law.far * HOUR), side="left")
-    known = np.maximum(count[high] - count[low], 1.0)
-    return _standard((total[high] - total[low]) / known)
+    known = count[high] - count[low]
+    mean = np.where(known > 0, (total[high] - total[low]) / np.maximum(known, 1.0), u.mean())
+    return _standard(mean)
 
 
 def wind_driver(wind: SeriesTable) -> np.ndarray:
