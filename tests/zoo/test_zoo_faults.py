@@ -3,23 +3,14 @@
 from typing import get_args
 
 import pytest
-import torch
+from zoo_models import built, windows
 
-from heliosight.core.batch import Batch
 from heliosight.core.errors import ConfigError, NotApplicable
-from heliosight.core.tables import Moments
-from heliosight.models import build_forecaster
 from heliosight.zoo.architectures import ARCHITECTURES, architecture
 from heliosight.zoo.faults import FaultConfig, FaultKind, plant
 from heliosight.zoo.manipulation import took
-from heliosight.zoo.worlds import FRAMES, LEADS, STEPS, Law, specification
+from heliosight.zoo.worlds import Law
 
-SPEC = specification(Law())
-MOMENTS = {
-    "images": Moments((120.0,) * 3, (20.0,) * 3),
-    "solar_wind": Moments((0.0,) * 3, (1.0,) * 3),
-    "target": Moments((2.0,), (0.5,)),
-}
 SIZES = {"forget_bias": 4.0, "gate_bias": 4.0, "weak_features": 0.05, "collapse": 0.3,
          "dropout_on": 0.3, "future_leak": 0.5}  # fmt: skip
 LACKS = {
@@ -29,23 +20,9 @@ LACKS = {
 KINDS = get_args(FaultKind)
 
 
-def built(name):
-    model = build_forecaster(architecture(name), SPEC, MOMENTS, seed=3)
-    return model.eval()
-
-
 @pytest.fixture(scope="module")
 def batch():
-    draw = torch.Generator().manual_seed(1)
-    images = 120 + 40 * torch.randn(6, 3, FRAMES, 16, 16, generator=draw)
-    wind = torch.randn(6, STEPS, 3, generator=draw)
-    return Batch(
-        {"images": images, "solar_wind": wind},
-        {"images": torch.ones(6, 3, FRAMES, dtype=torch.bool), "solar_wind": wind == wind},
-        torch.arange(6) * 86400,
-        torch.rand(6, LEADS, generator=draw) * 20,
-        torch.ones(6, LEADS, dtype=torch.bool),
-    )
+    return windows()
 
 
 def branch_of(name, kind):

@@ -26,6 +26,7 @@ from heliosight.diagnosis.usage import (
     holding,
     judge,
     needed,
+    unless_known,
     use_of,
     used,
     uses,
@@ -82,7 +83,10 @@ class Channels(Check):
         for v, use in found.items():
             if v in sick:
                 continue
-            outcome, cause, reason, action = judge(used(evidence, use), need[v], hold[v])
+            columns = evidence.own_sample.answers[m].channel(variables.index(v)).features()
+            outcome, cause, reason, action = unless_known(
+                evidence, columns, judge(used(evidence, use), need[v], hold[v])
+            )
             value = use.share.interval()
             findings.append(
                 self.finding(f"{m}/{v}", outcome, _CHANNEL, value, reason, cause, action)
@@ -336,14 +340,17 @@ class Frames(Check):
 
 
 def older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:
-    """Whether a probe gains from the steps before the newest ones.
+    """Whether the forecast misses something that the steps before the newest ones hold.
 
-    Asked beside all other inputs; and beside the forecast, where a gain says "yes" as well.
+    "Yes" when a probe gains from them beside the forecast; "no" when it does not beside all other
+    inputs.
     """
+    if _older_steps_left(evidence, m, newest):
+        return "yes"
     found: Answer = evidence.of_windows(
         ("older", m, newest), lambda: _older_steps_hold(evidence, m, newest)
     )
-    return "yes" if found != "yes" and _older_steps_left(evidence, m, newest) else found
+    return "no" if found == "no" else "unsure"
 
 
 def _older_steps_left(evidence: Evidence, m: str, newest: int) -> bool:

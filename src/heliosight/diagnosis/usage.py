@@ -430,7 +430,8 @@ class UseVerdict(Check):
     needs: ClassVar[str] = "T8, T9, T10"
     cost: ClassVar[str] = "none beside T8 and T10"
     rule: ClassVar[str] = (
-        "unused and held: fault; unused and not held: benign; used and harmful: fault; used "
+        "unused, held, and a probe gains from it beside the forecast: fault; unused and not held, "
+        "or known to the forecast from other inputs: benign; used and harmful: fault; used "
         "without gain though held: fault; used and needed: healthy; unresolved: inconclusive. "
         "Whatever the use: a fault when a probe beside the forecast gains more than the smallest "
         "gain from the modality, and more than half of what its own part brings"
@@ -469,6 +470,8 @@ def verdicts(evidence: Evidence) -> dict[str, Verdict]:
 
 def _with_missed(evidence: Evidence, m: str, found: Verdict) -> Verdict:
     """A modality that is used, but far less than it holds, is blocked too."""
+    columns = evidence.own_sample.answers[m].features()
+    found = unless_known(evidence, columns, found)
     if found[0] == "fault":
         return found
     try:
@@ -484,6 +487,24 @@ def _with_missed(evidence: Evidence, m: str, found: Verdict) -> Verdict:
         f"gains {left.value:.3f} [{left.low:.3f}, {left.high:.3f}] more from it"
     )
     return "fault", "lazy_or_blocked", reason, _BLOCKED
+
+
+def unless_known(evidence: Evidence, columns: np.ndarray, found: Verdict) -> Verdict:
+    """An unused input is blocked only if the forecast does not have what it holds from others."""
+    if found[1] != "lazy_or_blocked":
+        return found
+    try:
+        left = gain_left(evidence, columns)
+    except NotApplicable:
+        return found
+    least, size = evidence.config.smallest_gain, evidence.config.level_of_test
+    if left.p_above(least) < size:
+        return found
+    if left.p_below(least) < size:
+        reason = "unused; what it holds the forecast has from the other inputs"
+        return "benign_unused", "", reason, "Remove it: there is nothing to fix."
+    reason = "unused; whether the forecast misses what it holds is not resolved"
+    return "inconclusive", "", reason, _MORE
 
 
 def _outcome(evidence: Evidence, m: str, answer: Answer) -> tuple[Outcome, str]:

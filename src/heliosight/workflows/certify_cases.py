@@ -123,7 +123,8 @@ def _ready(bench: Bench, case: Case) -> _Ready:
     if case.stratum in ("healthy", "hard"):
         _look_ill(model, case, plain)
         truth = _truth(bench, case, model, place)
-        done, note = truth.healthy, truth.text()
+        uses = healthy.BY_ID[case.hard].uses if case.hard else ("images", "solar_wind")
+        done, note = truth.healthy(uses), truth.text()
     else:
         done, note = _manipulated(bench, case, model, plain, batch, log)
     subject = wrap(model, place.windows.spec, name=case.name)

@@ -23,6 +23,7 @@ class HardHealthy:
     ----------
     surgery : `rescaled` or `static_gate`, done to a plain trained model; empty for none.
     explained : the diagnosis is also given a right explainer.
+    uses : modalities that a healthy model of this kind really uses.
     """
 
     id: str
@@ -31,13 +32,14 @@ class HardHealthy:
     surgery: str = ""
     architectures: tuple[str, ...] = ALL
     explained: bool = False
+    uses: tuple[str, ...] = ("images", "solar_wind")
 
 
 HARD: tuple[HardHealthy, ...] = (
-    HardHealthy("H1", "images hold nothing", Recipe("uninformative")),
-    HardHealthy("H2", "images and wind hold the same", Recipe("redundant")),
+    HardHealthy("H1", "images hold nothing", Recipe("uninformative"), uses=("solar_wind",)),
+    HardHealthy("H2", "images and wind hold the same", Recipe("redundant"), uses=("solar_wind",)),
     HardHealthy("H3", "only the newest frames count", Recipe("short_memory")),
-    HardHealthy("H4", "hardly anything can be known", Recipe("low_signal")),
+    HardHealthy("H4", "hardly anything can be known", Recipe("low_signal"), uses=()),
     HardHealthy("H5", "branch scaled by 0.001, the next weight by 1000", surgery="rescaled"),
     HardHealthy("H6", "the signal sits at a fixed place", Recipe("corner"), explained=True),
     HardHealthy("H7", "a small but real share of the images", Recipe("small_share")),

@@ -60,7 +60,7 @@ def law_of(spectrum: str, name: str, copy: float = 0.0) -> Law:
         "short_memory": replace(plain, near=24.0, far=36.0),
         "low_signal": replace(plain, images=0.02, wind=0.02, interaction=0.0),
         "corner": replace(plain, corner=True),
-        "small_share": replace(plain, images=0.05, wind=0.6, interaction=0.0),
+        "small_share": replace(plain, images=0.08, wind=0.6, interaction=0.0),
         "with_copy": replace(plain, copy=copy),
         "broken_copy": replace(plain, copy=0.0),
     }

@@ -15,6 +15,8 @@ from heliosight.zoo.manipulation import mean_of
 DAYS = (40, 95, 205, 314)
 HARM = 0.01  # R2: the smallest effect that a diagnosis asks about
 
+BRINGS = 0.02  # R2 that a modality with a planted share brings to a healthy model at least
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -24,10 +26,10 @@ class Truth:
     gains: dict[str, float]
     miscalibration: float
 
-    @property
-    def healthy(self) -> bool:
-        """No modality costs skill, and the forecast's amplitude fits what it knows."""
-        return min(self.gains.values()) > -HARM and self.miscalibration < HARM
+    def healthy(self, used: tuple[str, ...]) -> bool:
+        """No modality costs skill, those that hold something bring some, the amplitude fits."""
+        brings = all(self.gains[m] > BRINGS for m in used)
+        return brings and min(self.gains.values()) > -HARM and self.miscalibration < HARM
 
     def text(self) -> str:
         """All numbers."""
