@@ -10,6 +10,7 @@ from heliosight.models import build_forecaster
 from heliosight.subject import adapter, wrap
 from heliosight.zoo.architectures import architecture
 from heliosight.zoo.explainers import WRONG, explainer_took
+from heliosight.zoo.faults import FaultConfig, plant
 from heliosight.zoo.foreign import NATURAL, fit_readout, foreign
 from heliosight.zoo.healthy import recalibrate, rescaled, static_gate
 from heliosight.zoo.loader import LoaderFault, loader_took, through_loader
@@ -48,21 +49,24 @@ def test_a_rescaled_branch_gives_the_same_forecast_with_tiny_features(name):
 
 def test_a_static_gate_is_the_same_for_every_window_and_both_branches_count():
     model, batch = built("gated"), windows(64)
-    assert float(model(batch).features["gate.images"].std(0).max()) > 1e-3
+    assert float(model(batch).features["gate.images"].detach().std(0).max()) > 1e-3
     static_gate(model, batch)
-    assert float(model(batch).features["gate.images"].std(0).max()) < 1e-6
-    assert min(share_of(model, m, batch) for m in batch.inputs) > 0.01
+    assert float(model(batch).features["gate.images"].detach().std(0).max()) < 1e-6
+    assert min(share_of(model, m, batch) for m in batch.inputs) > 1e-4
 
 
 def test_recalibration_leaves_a_slope_of_one():
     model, batch = built("concat"), windows(200)
+    f = mean_of(model, batch).detach()
+    y = 3 + 2.5 * (f - f.mean(0)) + 0.1 * f.std() * torch.randn(f.shape)
+    batch = type(batch)(
+        batch.inputs, batch.observed, batch.issue_time, torch.expm1(y), batch.target_mask
+    )
     recalibrate(model, batch)
-    f, y = mean_of(model, batch).double(), torch.log1p(batch.target).double()
+    f = mean_of(model, batch).detach()
     a, b = f - f.mean(0), y - y.mean(0)
-    slopes = (a * b).mean(0) / a.pow(2).mean(0).clamp(min=1e-12)
-    moving = a.pow(2).mean(0) > 1e-9
-    assert torch.allclose(slopes[moving], torch.ones(int(moving.sum())).double(), atol=1e-3)
-    assert torch.allclose(f.mean(0), y.mean(0), atol=1e-4)
+    assert torch.allclose((a * b).mean(0) / a.pow(2).mean(0), torch.ones(8), atol=0.01)
+    assert torch.allclose(f.mean(0), y.mean(0), atol=1e-3)
 
 
 class Known(nn.Module):
@@ -92,7 +96,7 @@ def test_the_truth_of_a_known_model_is_known():
     good = truth_of(Known(0.0, 0.0), batch, 24)
     assert good.gains["images"] == pytest.approx(0.0, abs=1e-6)
     assert good.miscalibration == pytest.approx((1 - 1 / 8) ** 2, rel=0.05)
-    assert not good.healthy  # it moves far too little
+    assert not good.healthy(("solar_wind",))  # it moves far too little
     leaning = truth_of(Known(0.02, 0.0), batch, 24)
     assert leaning.gains["images"] < -0.001
     assert "brings images" in leaning.text()
@@ -180,9 +184,9 @@ def test_the_rules_of_thumb_do_what_they_say():
     plain, small = built("gated"), built("gated")
     rescaled(small, "images")
     assert set(rules_of_thumb(plain, batch)) == set(RULES)
-    assert not rules_of_thumb(plain, batch)[RULES[0]]
+    assert not rules_of_thumb(built("concat"), batch)[RULES[0]]
     assert rules_of_thumb(small, batch)[RULES[1]]  # the same function, yet called ill
     assert RULES[4] not in rules_of_thumb(built("concat"), batch)
-    nn.init.zeros_(plain.fusion.values["images"].weight)
+    plant(plain, (FaultConfig("detached"),))
     assert rules_of_thumb(plain, batch)[RULES[2]]
     assert np.isfinite(sum(rules_of_thumb(plain, batch).values()))

@@ -45,9 +45,7 @@ class Size:
 
 
 FULL = Size()
-QUICK = Size(
-    1, 1, 1, 1, ("moderate",), ("F1", "F4", "F8", "F14a", "F16", "F18a", "H5"), False, False, 1
-)
+QUICK = Size(1, 1, 1, 1, ("moderate",), ("F1", "F4", "F8", "F14a", "F18a", "H5"), False, False, 1)
 
 
 @dataclass(frozen=True)

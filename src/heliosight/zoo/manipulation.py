@@ -44,6 +44,7 @@ def mean_of(model: Forecaster, batch: Batch) -> Tensor:
 
 def distance(a: Tensor, b: Tensor) -> float:
     """Root mean square of the difference in standard deviations of `a`."""
+    a, b = a.detach(), b.detach()
     return float((a - b).pow(2).mean().sqrt() / a.std(0).mean().clamp(min=1e-12))
 
 
