@@ -60,7 +60,7 @@ def test_the_image_driver_knows_only_frames_old_enough(observed):
     other = ImageTable("images", observed["images"].times, CADENCE * HOUR, CHANNELS, frames,
                        observed["images"].flags)  # fmt: skip
     changed = image_driver(other, times, law)
-    a, b = ((x - x.mean()) / x.std() for x in (plain[:1001], changed[:1001]))
+    a, b = ((x - x.mean()) / x.std() for x in (plain[100:1001], changed[100:1001]))
     assert np.allclose(a, b)  # standardised anew, so the shape is what stays
     assert not np.allclose(plain[1100:], changed[1100:])
 
