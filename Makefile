@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types arch unit real skill driven benchmarks docs fuzz remote clean
+.PHONY: help demo test lint types arch unit real skill driven benchmarks docs fuzz remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -64,6 +64,9 @@ docs: $(VENV)/.dev-ready  ## the documentation site, warnings are errors
 	$(PIP) --editable '.[docs]'
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/site
 	@echo "site: build/site/index.html"
+
+certify: $(VENV)/.ready  ## the diagnosis examined on models of known health, both halves
+	$(BIN)/heliosight certify; $(BIN)/heliosight certify --half test
 
 clean:  ## remove runs and caches, keep the environment
 	rm -rf runs outputs multirun .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

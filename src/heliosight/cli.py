@@ -30,8 +30,9 @@ VERBS = {
     "config": ("show", "validate"),
     "forecast": ("verify",),
 }
-FLAGS = ("--json", "--check", "--force", "--score", "--survey", "--serve", "--dry-run")
-FLAGS = ("--json", "--check", "--force", "--score", "--serve", "--dry-run", "--quick")
+FLAGS = (
+    "--json", "--check", "--force", "--score", "--survey", "--serve", "--dry-run", "--quick",
+)  # fmt: skip
 # Options that take a value and stand for a config key.
 OPTIONS = {
     "--model": "subject.model",
