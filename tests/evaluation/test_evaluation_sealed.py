@@ -14,8 +14,10 @@ from heliosight.evaluation import metrics
 from heliosight.evaluation.bootstrap import Blocks
 from heliosight.evaluation.calibration import calibration
 from heliosight.evaluation.dressing import storm_days
+from heliosight.evaluation.past import day_scores
 from heliosight.evaluation.phase import cycle_phase, phase_names, real_turns
 from heliosight.evaluation.reliability import EDGES, reliability
+from heliosight.evaluation.scorecard import ScorecardConfig, find, scorecard
 from heliosight.evaluation.slices import before_parts, observed_parts, sliced
 from heliosight.evaluation.storms import count_storms, storm_numbers
 
@@ -23,7 +25,7 @@ LEVELS = np.array(DEFAULT_LEVELS)
 NORMAL = np.array([-1.6449, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.6449])
 
 
-def forecasts(n=600, claimed=0.7, real=0.7, seed=0):
+def forecasts(n=400, claimed=0.7, real=0.7, seed=0):
     """Forecasts in log1p(ap) that claim one spread where another is true; ap on its own scale."""
     rng = np.random.default_rng(seed)
     median = 2.6 + 0.5 * rng.normal(size=(n, 1)) * np.ones(24)
@@ -186,3 +188,18 @@ def test_the_phase_is_continuous():
     step = np.diff(cycle_phase(times, real_turns())) % 1.0
     assert (step > 0).all()
     assert step.max() < 0.015
+
+
+def test_the_few_scores_of_a_page_are_those_of_the_scorecard():
+    one, other = forecasts(n=200), replace(forecasts(n=200, claimed=0.4), name="damped")
+    one = replace(one, observed=other.observed)
+    config = ScorecardConfig(replicates=40)
+    card = scorecard([one, other], "damped", config=config)
+    found = day_scores([one, other], "damped", ["crps_ap_pooled"], "crps_ap_pooled", config)
+    for day in (1, 2, 3):
+        title = f"day {day}"
+        assert found["p", day]["crps_ap_pooled"] == find(card.rows, "p", title, "crps_ap_pooled")
+        assert found["p", day]["crps_ap_pooled_minus"] == find(
+            card.differences, "p - damped", title, "crps_ap_pooled"
+        )
+        assert "crps_ap_pooled_minus" not in found["damped", day]

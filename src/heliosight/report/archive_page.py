@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from heliosight.report.page import TEMPLATES
+from heliosight.report.environment import environment
 from heliosight.report.wording import Words
 
 MOST = 500
@@ -29,14 +27,9 @@ class ListedForecast:
 
 def render_archive(entries: Sequence[ListedForecast], language: str) -> str:
     """The list as HTML without a script."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = list(reversed(entries))[:MOST]
-    return environment.get_template("archive.html").render(
-        t=Words(language, "issued"), entries=shown, count=len(entries)
+    return (
+        environment()
+        .get_template("archive.html")
+        .render(t=Words(language, "issued"), entries=shown, count=len(entries))
     )

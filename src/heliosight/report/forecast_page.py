@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from heliosight.core.clock import to_seconds
 from heliosight.core.geomagnetic import kp_of_ap
@@ -17,9 +16,9 @@ from heliosight.report import chart_forecast
 from heliosight.report.chart_attribution import as_channels, method_words
 from heliosight.report.chart_lines import Chart, Line, line_chart
 from heliosight.report.colours import NOAA, common_scale, signed_overlay
+from heliosight.report.environment import environment
 from heliosight.report.images import data_uri, strip
 from heliosight.report.inputs import Explained, ForecastExample, ReportInputs
-from heliosight.report.page import TEMPLATES
 from heliosight.report.views_explanation import ExplanationView, Sprites, explanation_views
 from heliosight.report.views_skill import cell
 from heliosight.report.wording import Words
@@ -57,13 +56,6 @@ def render_forecast(page: ForecastPage, language: str) -> str:
     """The page as one HTML text without a script; every word of the records is escaped."""
     words = Words(language, "issued")
     stamp = words("simulated_stamp") if page.record.provenance.simulated else ""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     context: dict[str, Any] = {
         "page": page,
         "record": page.record,
@@ -86,7 +78,7 @@ def render_forecast(page: ForecastPage, language: str) -> str:
         "clock": lambda text: text[11:16],
         "percent": percent,
     }
-    return environment.get_template("issued.html").render(context)
+    return environment().get_template("issued.html").render(context)
 
 
 def headline_call(record: IssuedForecast) -> Any:
@@ -133,9 +125,9 @@ def trust(record: IssuedForecast) -> list[tuple[str, Trust]]:
 def _skill_trust(record: IssuedForecast) -> Trust:
     """Against damped recurrence in CRPS: fine if better and never worse, fault if only worse."""
     found = [
-        p.metrics["crps_ap_minus_damped"]
+        p.metrics["crps_ap_pooled_minus"]
         for p in record.past
-        if p.system == record.system and "crps_ap_minus_damped" in p.metrics
+        if p.system == record.system and "crps_ap_pooled_minus" in p.metrics
     ]
     worse = any(d.low is not None and d.low > 0 for d in found)
     better = any(d.high is not None and d.high < 0 for d in found)

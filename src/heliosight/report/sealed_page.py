@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from heliosight.core.records import Interval, SkillRow
 from heliosight.core.sealed import Calibration, SealedScore
 from heliosight.report.chart_sealed import pit_chart, reliability_chart
-from heliosight.report.page import TEMPLATES
+from heliosight.report.environment import environment
 from heliosight.report.views_skill import (
     Cell,
     cell,
@@ -29,13 +27,6 @@ def render_sealed(score: SealedScore, language: str, simulated: bool) -> str:
     """The page as one HTML text without a script."""
     words = Words(language, "sealed")
     stamp = words("simulated_stamp") if simulated else ""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     phases, activity = score.phases, score.activity
     mine = {c.system: c for c in score.calibration}
     context: dict[str, Any] = {
@@ -64,7 +55,7 @@ def render_sealed(score: SealedScore, language: str, simulated: bool) -> str:
         "slice_words": slice_words,
         "system_words": system_words,
     }
-    return environment.get_template("sealed.html").render(context)
+    return environment().get_template("sealed.html").render(context)
 
 
 def answers(score: SealedScore) -> list[tuple[str, list[Cell]]]:

@@ -170,8 +170,8 @@ class Issuer:
         if status != "withheld":
             return NETWORK
         index = self._index(self.tables)
-        newest = index.available <= issue
-        fresh = newest.any() and issue - index.times[newest][-1] <= 2 * index.cadence
+        known = (index.available <= issue) & np.isfinite(index.column("ap"))
+        fresh = known.any() and issue - index.times[known][-1] <= 2 * index.cadence
         return FALLBACK[0] if fresh else FALLBACK[1]
 
     def _arrays(

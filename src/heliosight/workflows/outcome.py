@@ -16,13 +16,16 @@ from heliosight.evaluation import features
 from heliosight.evaluation.at_issue import ISSUED, references_at
 from heliosight.evaluation.dressing import join
 from heliosight.evaluation.metrics import crps
-from heliosight.evaluation.scorecard import ScorecardConfig, find, on_common_rows, scorecard
+from heliosight.evaluation.past import day_scores
+from heliosight.evaluation.scorecard import on_common_rows
 from heliosight.issuing.archive import Archive, Listed
 from heliosight.workflows.study import Study
 from heliosight.workflows.train import predictions
 
 BLOCK, ARCHIVE = "block", "archive"
-SHOWN = ("corr_log_pooled", "crps_ap_pooled", "brier_skill_G1_pooled", "brier_G1_pooled")
+SHOWN = ("crps_ap_pooled", "corr_log_pooled", "brier_skill_G1_pooled")
+PAIRED = "crps_ap_pooled"
+MOST_DRAWS = 300
 FEWEST_DAYS = 27
 _HORIZON = 3 * DAY
 _MOST_ROWS = 3000
@@ -109,17 +112,10 @@ def _block_scores(study: Study, system: str, issue: int) -> tuple[PastScore, ...
         parts.append([_known(p, past, int(number)) for p, _ in made])
     joined = [join([part[k] for part in parts]) for k in range(len(ISSUED))]
     rows = on_common_rows([past, *joined])
-    config = ScorecardConfig(replicates=300, seed=study.run.config.seed)
-    card = scorecard(rows, "damped", config=config)
-    found = []
-    for name in (system, *ISSUED):
-        for day in (1, 2, 3):
-            scores = {key: find(card.rows, name, f"day {day}", key) for key in SHOWN}
-            differences = find(card.differences, f"{name} - damped", f"day {day}", "crps_ap_pooled")
-            metrics = {k: v for k, v in scores.items() if v is not None}
-            if differences is not None:
-                metrics["crps_ap_minus_damped"] = differences
-            found.append(PastScore(BLOCK, name, day, metrics))
+    config = replace(study.run.config.evaluate.scoring, storm="G1")
+    config = replace(config, replicates=min(config.replicates, MOST_DRAWS))
+    scores = day_scores(rows, "damped", SHOWN, PAIRED, config)
+    found = [PastScore(BLOCK, name, day, metrics) for (name, day), metrics in scores.items()]
     span = Interval(float(len(rows[0].issue_time)))
     first, last = (float(rows[0].issue_time[i]) for i in (0, -1))
     facts = {"forecasts": span, "first": Interval(first), "last": Interval(last)}
