@@ -16,7 +16,9 @@ FILLS = {"V1800": "9999", "KP1800": "99", "T1800": "9999999.", "AE1800": "9999",
          "AP_INDEX1800": "999", "R1800": "999"}  # fmt: skip
 
 
-def hapi_info(names=("F1800", "V1800", "KP1800"), code=1200, **changes):
+def hapi_info(
+    names=("F1800", "V1800", "KP1800"), code=1200, stop="2027-01-01T00:00:00Z", **changes
+):
     time = {"name": "Time", "type": "isotime", "length": 24, "units": "UTC", "fill": None}
     columns = [
         {"name": name, "type": "double", "units": UNITS[name], "fill": FILLS.get(name, "999.9")}
@@ -24,7 +26,9 @@ def hapi_info(names=("F1800", "V1800", "KP1800"), code=1200, **changes):
         for name in names
     ]
     status = {"code": code, "message": "OK" if code == 1200 else "Bad request - out of order"}
-    return json.dumps({"HAPI": "2.0", "status": status, "parameters": [time, *columns]}).encode()
+    span = {"startDate": "1963-01-01T00:00:00Z", "stopDate": stop}
+    head = {"HAPI": "2.0", "status": status, **span}
+    return json.dumps({**head, "parameters": [time, *columns]}).encode()
 
 
 def hapi_csv(start="2024-05-10T00:30:00Z", rows=((4.5, 415.0, 27), (999.9, 9999.0, 99))):

@@ -28,7 +28,7 @@ from heliosight.core.geomagnetic import AP_LEVELS
 from heliosight.core.tables import INTERPOLATED, MISSING, OUT_OF_RANGE, PRELIMINARY
 from heliosight.data.archives import helioviewer
 from heliosight.data.archives.gfz import read_gfz_daily, read_gfz_intervals, read_gfz_json
-from heliosight.data.archives.hapi import hapi_query, read_hapi_csv, read_hapi_info
+from heliosight.data.archives.hapi import hapi_query, read_hapi_csv, read_hapi_info, read_hapi_span
 from heliosight.data.archives.image_sources import hmi_url, require_fits, synoptic_url
 from heliosight.data.archives.jsoc import read_export, record_set, request_url, status_url
 from heliosight.data.archives.sdoml import array_url, read_index
@@ -57,6 +57,13 @@ def test_hapi_takes_the_order_of_info_the_start_of_the_hour_and_no_fill():
         "id=OMNI2_H0_MRG1HR&parameters=F1800,V1800,KP1800&time.min=1970-01-01T00:00:00Z"
         "&time.max=1970-01-02T00:00:00Z"
     )
+
+
+def test_hapi_is_asked_for_nothing_beyond_its_span():
+    span = [to_text(t) for t in read_hapi_span(hapi_info(stop="2026-11-20T23:30:00Z"))]
+    assert span == ["1963-01-01T00:00:00Z", "2026-11-20T23:30:00Z"]
+    with pytest.raises(DataError, match="a time of a HAPI info is ISO 8601"):
+        read_hapi_span(hapi_info(stop=None))
 
 
 @pytest.mark.real

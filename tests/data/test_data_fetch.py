@@ -25,11 +25,12 @@ from test_data_omni2 import plain
 from heliosight.core.clock import to_seconds, to_text
 from heliosight.core.errors import ConfigError, DataError
 from heliosight.core.tables import PRELIMINARY
+from heliosight.data import live
 from heliosight.data.archives import image_sources
 from heliosight.data.archives.catalogue import SOURCES
 from heliosight.data.fetch import FetchConfig, plan_lines, run_fetch, wish_of
 from heliosight.data.live import live_tables
-from heliosight.data.net.ledger import Ledger
+from heliosight.data.net.ledger import Entry, Ledger
 
 NOW = to_seconds("2026-11-25T08:10:00")
 FITS = b"SIMPLE  =" + bytes(2880 - 9)
@@ -253,6 +254,49 @@ def test_a_jsoc_export_is_staged_waited_for_and_fetched_once(tmp_path, archive, 
     assert sum("exp_request" in path for path in archive.paths()) == 1
     with pytest.raises(DataError, match="e-mail address registered"):
         fetched(archive, tmp_path, "aia_193_jsoc", start="2014-02-01", end="2014-02-02")
+
+
+def test_an_export_that_is_here_is_not_staged_again_and_a_failed_question_ends(
+    tmp_path, archive, monkeypatch
+):
+    naps = []
+    monkeypatch.setattr(image_sources, "sleep", naps.append)
+    name = json.loads(jsoc())["data"][0]["filename"]
+    answers = [jsoc(2), jsoc(2), jsoc(4, error="export failed")]
+    archive.replies["/cgi-bin/ajax/jsoc_fetch"] = [Reply(data) for data in answers]
+    wanted = {"start": "2014-01-01", "end": "2014-01-02", "email": "a@b.org"}
+    outcome = fetched(archive, tmp_path, "aia_193_jsoc", **wanted)
+    assert "export failed" in str(next(iter(outcome.failed.values()))) and naps == [0.0, 60.0]
+    archive.replies |= {
+        "/cgi-bin/ajax/jsoc_fetch": Reply(jsoc()),
+        f"/SUM12/D123/S00000/{name}": Reply(FITS),
+    }
+    assert fetched(archive, tmp_path, "aia_193_jsoc", **wanted).fetched
+    asked = len(archive.asked)
+    fetched(archive, tmp_path, "aia_193_jsoc", **wanted)
+    assert len(archive.asked) == asked
+
+
+def test_hourly_snapshots_are_read_only_where_they_add_something(tmp_path, archive, monkeypatch):
+    everything(archive)
+    ledger = Ledger(tmp_path)
+    for hour in [*range(24), 40]:  # each shows six hours; between 23 and 34 nothing was fetched
+        begin = to_seconds("2026-11-20") + (hour - 6) * 3600
+        data = rtsw(start=to_text(begin)[:-1], minutes=360, proton_speed=400.0 + hour)
+        path = tmp_path / "swpc_wind" / f"{hour:02d}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        when = to_text(begin + 6 * 3600)
+        ledger.add(
+            Entry(f"swpc_wind/{hour:02d}.json", "swpc_wind", "x", "0", len(data), when, "", "")
+        )
+    reads = []
+    known = live.read_rtsw_wind
+    monkeypatch.setattr(live, "read_rtsw_wind", lambda data: reads.append(1) or known(data))
+    wind = live_tables(tmp_path)["solar_wind"]
+    assert len(reads) == 6 and len(wind.times) >= 13
+    seen = wind.times[np.isfinite(wind.column("speed"))]
+    assert {3, 9, 15, 21, 36} <= {int(t - to_seconds("2026-11-20")) // 3600 for t in seen}
 
 
 def test_a_refused_export_says_why(tmp_path, archive):

@@ -89,11 +89,30 @@ def _wind(root: Path, sources: dict[str, list[Entry]]) -> SeriesTable | None:
     if omni := sorted(sources.get("omni2", []), key=lambda e: e.path):
         hourly.append(omni2_table({root / e.path: read_entry(root, e) for e in omni}, WIND))
     hourly += [_only(table, WIND) for table in _hapi(root, sources.get("omni_hapi", []))]
-    minutes = [read_rtsw_wind(read_entry(root, e)) for e in sources.get("swpc_wind", [])]
-    minutes += [read_rtsw_mag(read_entry(root, e)) for e in sources.get("swpc_mag", [])]
+    minutes = _snapshots(root, sources.get("swpc_wind", []), read_rtsw_wind)
+    minutes += _snapshots(root, sources.get("swpc_mag", []), read_rtsw_mag)
     if minutes:
         hourly.append(_only(hours_at_bow_shock(overlay(minutes)), WIND))
     return three_hourly(overlay(hourly)) if hourly else None
+
+
+def _snapshots(
+    root: Path, entries: Sequence[Entry], read: Callable[[bytes], SeriesTable]
+) -> list[SeriesTable]:
+    """The fewest snapshots, latest first, that reach as far back as all of them do.
+
+    Each shows about a day, so hourly ones repeat each other; the next one read is the oldest that
+    still touches what is covered, or, where there is a hole, the next there is.
+    """
+    tables: list[SeriesTable] = []
+    left = list(entries)
+    while left:
+        first = min((int(t.times[0]) for t in tables), default=0)
+        touching = [i for i, e in enumerate(left) if to_seconds(e.retrieved) >= first]
+        chosen = touching[-1] if tables and touching else 0
+        tables.append(read(read_entry(root, left[chosen])))
+        left = left[chosen + 1 :]
+    return tables
 
 
 def _hapi(root: Path, entries: Sequence[Entry]) -> list[SeriesTable]:

@@ -82,6 +82,18 @@ def read_hapi_info(data: bytes, wanted: Sequence[str] = tuple(PARAMETERS)) -> li
     return [_parameter(p) for p in chosen]
 
 
+def read_hapi_span(data: bytes) -> tuple[int, int]:
+    """First and last moment for which the dataset has values [UTC seconds]; others are refused.
+
+    Raises
+    ------
+    DataError : as `read_hapi_info`; no start or stop date.
+    """
+    info = _accepted(json_of(data, "a HAPI info"))
+    start, stop = moments([info.get("startDate"), info.get("stopDate")], "a HAPI info")
+    return int(start), int(stop)
+
+
 def _accepted(answer: Any) -> Mapping[str, Any]:
     """The answer itself when its status is 1200, else the server's own words."""
     status = answer.get("status") if isinstance(answer, Mapping) else None

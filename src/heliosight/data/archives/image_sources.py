@@ -34,6 +34,8 @@ _HMI_STEP = 720
 # SDOML: frames of AIA every 6 min, of HMI every 12.
 _NEAR = 900
 _POLLS, _POLL_WAIT = 60, 60.0
+# JSOC clears a staged export after about a week; before that a request is not made again.
+_STAGED_FOR = 5.0 * DAY
 
 
 def synoptic_url(channel: str, time: int) -> str:
@@ -95,26 +97,43 @@ def _export(channel: str, wish: Wish, start: int, days: int) -> Iterator[list[It
     source, records = f"{channel}_jsoc", jsoc.record_set(channel, start, days, wish.hours)
     name = f"jsoc/{channel}/{stamp(start)[:8]}_{days}d_{wish.hours}h"
     asked, state = f"{name}.request.json", f"{name}.status.json"
+    if _is_fetched(wish.root, channel, wish.root / state):
+        return
     url = jsoc.request_url(records, wish.email)
-    yield [Item(source, (url,), asked, 500, MB, jsoc.read_export)]
+    yield [Item(source, (url,), asked, 500, MB, jsoc.read_export, _STAGED_FOR)]
     if not (wish.root / asked).is_file():
         return
-    export = jsoc.read_export((wish.root / asked).read_bytes())
+    url = jsoc.status_url(jsoc.read_export((wish.root / asked).read_bytes()).request)
     for attempt in range(_POLLS):
-        wait = _POLL_WAIT if attempt else 0.0
-        sleep(wait)
-        url = jsoc.status_url(export.request)
+        sleep(_POLL_WAIT if attempt else 0.0)
+        before = _written(wish.root / state)
         yield [Item(source, (url,), state, 5000, 4 * MB, jsoc.read_export, 0.0)]
-        if not (wish.root / state).is_file():
-            return
+        if _written(wish.root / state) == before:
+            return  # the question failed, which is told; asking on would not mend it
         export = jsoc.read_export((wish.root / state).read_bytes())
         if export.ready:
-            break
-    yield [
-        Item(source, (url,), f"images/{channel}/{url.rsplit('/', 1)[1]}", 15 * MB, 80 * MB,
-             require_fits)
-        for url in export.urls
-    ]  # fmt: skip
+            yield [_exported(source, channel, url) for url in export.urls]
+            return
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+def _exported(source: str, channel: str, url: str) -> Item:
+    return Item(source, (url,), _path_of(channel, url), 15 * MB, 80 * MB, require_fits)
+
+
+def _path_of(channel: str, url: str) -> str:
+    return f"images/{channel}/{url.rsplit('/', 1)[1]}"
+
+
+def _is_fetched(root: Path, channel: str, state: Path) -> bool:
+    """True when an earlier run has every file of a finished export."""
+    if not state.is_file():
+        return False
+    export = jsoc.read_export(state.read_bytes())
+    return export.ready and all((root / _path_of(channel, u)).is_file() for u in export.urls)
 
 
 def _sdoml(channel: str) -> Plan:

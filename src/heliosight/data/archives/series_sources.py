@@ -14,6 +14,7 @@ from heliosight.data.archives.hapi import (
     hapi_query,
     read_hapi_csv,
     read_hapi_info,
+    read_hapi_span,
 )
 from heliosight.data.archives.source import (
     Plan,
@@ -69,19 +70,28 @@ def _check_omni2(data: bytes) -> object:
 def _hapi(wish: Wish) -> Iterator[list[Item]]:
     info = "omni_hapi/info.json"
     url = f"{HAPI}/info?{urlencode({'id': DATASET})}"
-    yield [Item("omni_hapi", (url,), info, 60_000, 2 * MB, read_hapi_info, 30 * 24 * HOUR)]
+    yield [Item("omni_hapi", (url,), info, 60_000, 2 * MB, _check_info, 24 * HOUR)]
     if not (wish.root / info).is_file():
         return
-    parameters = read_hapi_info((wish.root / info).read_bytes())
+    document = (wish.root / info).read_bytes()
+    parameters, (first, last) = read_hapi_info(document), read_hapi_span(document)
     items = []
     for year in wish.years:
-        url = f"{HAPI}/data?{hapi_query(parameters, *year_span(wish, year))}"
+        start, end = year_span(wish, year)
+        start, end = max(start, first), min(end, last)
+        if start >= end:
+            continue
+        url = f"{HAPI}/data?{hapi_query(parameters, start, end)}"
         size = 9000 * (26 + 8 * len(parameters))
         items.append(
             Item("omni_hapi", (url,), f"omni_hapi/{year}.csv", size, 8 * size,
                  lambda data: read_hapi_csv(data, parameters), wish.fresh(year))
         )  # fmt: skip
     yield items
+
+
+def _check_info(data: bytes) -> object:
+    return read_hapi_info(data), read_hapi_span(data)
 
 
 def _gfz_url(index: str, start: int, end: int) -> str:
