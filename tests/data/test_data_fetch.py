@@ -24,13 +24,18 @@ from test_data_omni2 import plain
 
 from heliosight.core.clock import to_seconds, to_text
 from heliosight.core.errors import ConfigError, DataError
+from heliosight.core.files import sha256
 from heliosight.core.tables import PRELIMINARY
 from heliosight.data import live
 from heliosight.data.archives import image_sources
 from heliosight.data.archives.catalogue import SOURCES
 from heliosight.data.fetch import FetchConfig, plan_lines, run_fetch, wish_of
+from heliosight.data.kp_ap import read_kp_ap
 from heliosight.data.live import live_tables
 from heliosight.data.net.ledger import Entry, Ledger
+from heliosight.data.omni2 import read_omni2
+from heliosight.data.overlay import within
+from heliosight.data.three_hourly import three_hourly
 
 NOW = to_seconds("2026-11-25T08:10:00")
 FITS = b"SIMPLE  =" + bytes(2880 - 9)
@@ -297,6 +302,31 @@ def test_hourly_snapshots_are_read_only_where_they_add_something(tmp_path, archi
     assert len(reads) == 6 and len(wind.times) >= 13
     seen = wind.times[np.isfinite(wind.column("speed"))]
     assert {3, 9, 15, 21, 36} <= {int(t - to_seconds("2026-11-20")) // 3600 for t in seen}
+
+
+@pytest.mark.real
+@pytest.mark.consistency
+def test_real_files_that_were_fetched_give_the_tables_of_files_on_disk(
+    tmp_path, archive, real_data
+):
+    real = real_data / "omni2" / "omni2_2015.dat"
+    celestrak = read_kp_ap(next((real_data / "kp_ap").glob("SW-All*.txt")))
+    year = within(celestrak, to_seconds("2015-01-01"), to_seconds("2016-01-01"))
+    rows = [(round(float(kp), 3), int(ap), 1) for kp, ap in year.values]
+    archive.replies |= {
+        "/pub/data/omni/low_res_omni/omni2_2015.dat": Reply(real.read_bytes()),
+        "/app/files/Kp_ap_since_1932.txt": Reply(gfz_text(rows, start="2015-01-01T00:00:00Z")),
+    }
+    span = {"start": "2015-01-01", "end": "2016-01-01"}
+    assert not fetched(archive, tmp_path, "omni2", "gfz_text", now=None, **span).failed
+    assert Ledger(tmp_path).entries["omni2/omni2_2015.dat"].sha256 == sha256(real)
+    tables = live_tables(tmp_path)
+    known = three_hourly(read_omni2(real, live.WIND))
+    wind = tables["solar_wind"]
+    assert np.array_equal(wind.times, known.times)
+    assert np.array_equal(wind.values[:, : len(live.WIND)], known.values, equal_nan=True)
+    assert np.array_equal(wind.flags[:, : len(live.WIND)], known.flags)
+    assert np.array_equal(wind.column("ap"), year.column("ap"))
 
 
 def test_a_refused_export_says_why(tmp_path, archive):
