@@ -108,6 +108,9 @@ def test_storm_probabilities_match_counting_and_fall_with_the_class():
 
 
 def test_too_short_a_past_and_a_forecast_without_quartiles_are_refused():
+    unknown = replace(forecasts(), observed=np.full((400, 24), np.nan))
+    with pytest.raises(DataError, match="windows whose outcome is known"):
+        measured({}, unknown, unknown, unknown, seed=0)
     with pytest.raises(DataError, match="64 or more past windows"):
         Errors.of(forecasts(n=10))
     given = forecasts(n=2)

@@ -181,7 +181,7 @@ def test_stale_inputs_widen_or_withhold_and_say_so(run, tmp_path, capsys):
     assert "stale:" in capsys.readouterr().out
 
 
-def test_a_missing_table_is_an_unobserved_input(run, tmp_path):
+def test_a_missing_table_is_an_unobserved_input(run, tmp_path, capsys):
     tables = {k: t for k, t in load_store(run / "data").tables.items() if k != "images"}
     wind = tables["solar_wind"]
     keep = [i for i, v in enumerate(wind.variables) if v != "ap"]
@@ -197,6 +197,19 @@ def test_a_missing_table_is_an_unobserved_input(run, tmp_path):
     ages = {f"{s.modality}.{s.variable}": s.age_hours for s in record.inputs}
     assert ages["images.aia_193"] is None
     assert ages["solar_wind.ap"] == 0
+    bare = {k: t for k, t in tables.items() if k != "geomagnetic"}
+    save_store(tmp_path / "bare", bare, "bare")
+    forecast(run, "--at", AT, f"forecast.inputs={tmp_path}/bare", code=2)
+    assert "references need the index table" in capsys.readouterr().err
+
+
+def test_the_clock_forecasts_beyond_the_data_and_says_how_old_they_are(run):
+    later = ("--at", "2013-01-02", "forecast.clock=true", "forecast.explain=false")
+    archive = forecast(run, *later)
+    record, arrays = archive.read(archive.listed()[-1])
+    assert {s.age_hours for s in record.inputs if s.modality == "solar_wind"} == {24.0}
+    assert record.statuses[0] in ("widened", "withheld")
+    assert np.isfinite(arrays.reference_quantiles).all()
 
 
 @pytest.mark.parametrize(

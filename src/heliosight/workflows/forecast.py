@@ -75,10 +75,9 @@ def source_of(study: Study) -> Source:
     at = to_seconds(config.at) if config.at else None
     tables = _tables(study)
     last = newest(tables)
-    live = bool(config.inputs) and config.clock
-    now = int(time.time()) // STEP * STEP if live else last
+    now = int(time.time()) // STEP * STEP if config.clock else last
     issue = at if at is not None else now
-    if not live and issue > last:
+    if not config.clock and issue > last:
         raise ConfigError(
             "a forecast from a store is made within its time", to_text(issue),
             f"Its newest data are of {to_text(last)}. Set forecast.clock=true to forecast later "

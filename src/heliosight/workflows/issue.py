@@ -67,6 +67,7 @@ class Issuer:
     ) -> None:
         self.study, self.system, self.fold = study, system, study.folds[number]
         self.spec = study.run.config.spec(system)
+        self._index(tables)
         self.tables: dict[str, Table] = completed(tables, self.spec)
         self.now = Windows(self.tables, self.spec)
         self.model = forecaster(study, system, number)
