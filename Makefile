@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types arch unit real skill driven benchmarks docs fuzz remote certify clean
+.PHONY: help demo test lint types arch unit real skill score driven benchmarks docs fuzz remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -50,6 +50,9 @@ driven: $(VENV)/.ready  ## the gain of images on real ap, walk-forward (HELIOSIG
 	$(BIN)/heliosight train --config-name band
 	$(BIN)/heliosight train --config-name driven
 	$(BIN)/heliosight evaluate --config-name driven
+
+score: $(VENV)/.ready  ## explanations held to a known truth, three worlds and five seeds
+	$(BIN)/heliosight explain --score --config-name score
 
 benchmarks: $(VENV)/.dev-ready  ## measured ratios, each in one interleaved run
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

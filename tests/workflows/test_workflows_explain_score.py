@@ -126,3 +126,5 @@ def test_the_explained_share_is_of_the_days_mean_of_the_logarithm():
 def test_a_model_knows_what_it_reached():
     assert ScoredModel(skill=0.4, achievable=0.5).reached == pytest.approx(0.8)
     assert ScoredModel(skill=0.4).reached == 0.0
+    lower = ScoredModel(skill=0.4, floor=0.4, achievable=0.5, bound="floor")
+    assert lower.reached == pytest.approx(1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from heliosight.core.records import Record, SkillRow
 
@@ -25,8 +25,10 @@ class ScoredModel(Record):
     Attributes
     ----------
     world, seed : the simulated Sun it learned from and the seed of its weights.
-    skill, achievable : share of the variance of the day's mean log1p(ap) explained on the test
-        block, and the ceiling of what images allow.
+    skill : share of the variance of the day's mean log1p(ap) explained on the test block.
+    floor, achievable : what the oracle says images allow: at least (ridge on noise-free features)
+        and at most (conditional mean given every structure).
+    bound : which of the two `reached` is a share of.
     scores : by method, or by map that knows nothing, score by name.
     windows : how many windows were explained.
     """
@@ -35,14 +37,17 @@ class ScoredModel(Record):
     world: str = ""
     seed: int = 0
     skill: float = 0.0
+    floor: float = 0.0
     achievable: float = 0.0
+    bound: Literal["floor", "ceiling"] = "ceiling"
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     windows: int = 0
 
     @property
     def reached(self) -> float:
-        """Skill as a share of what is achievable."""
-        return self.skill / self.achievable if self.achievable > 0 else 0.0
+        """Skill as a share of what is achievable, by the bound named."""
+        limit = self.floor if self.bound == "floor" else self.achievable
+        return self.skill / limit if limit > 0 else 0.0
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,8 @@ def claims(
     """What was asked beforehand of `method`, which was chosen on other worlds, on strong models."""
     reached = [m for m in models if m.reached >= strong]
     worlds = sorted({m.world for m in reached})
-    told = f"{len(reached)} of {len(models)} models reached it"
+    bound = models[0].bound if models else "ceiling"
+    told = f"{len(reached)} of {len(models)} models reached it, by the oracle's {bound}"
     told += f", in the worlds {', '.join(worlds)}" if worlds else ""
     found = [Claim(f"models reach {strong:.0%} of the achievable skill", float(len(reached)),
                    bool(reached), told)]  # fmt: skip

@@ -76,7 +76,7 @@ def disc_map(arrays: Mapping[str, np.ndarray], words: Words, stamp: str) -> Mark
         f'<circle class="axes" cx="{centre[0]:g}" cy="{centre[1]:g}" r="{radius:g}"/>'
     )
     _axes(panel, (-1.0, 0.0, 1.0), (-1.0, 0.0, 1.0), words("axis_disc_x"), words("axis_disc_y"))
-    return document(side + 90, side + 66, [panel], words("survey_disc_alt"), stamp=stamp)
+    return document(600, side + 66, [panel], words("survey_disc_alt"), stamp=stamp)
 
 
 def sun_map(arrays: Mapping[str, np.ndarray], words: Words, stamp: str) -> Markup:

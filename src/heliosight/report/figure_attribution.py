@@ -82,7 +82,7 @@ def _no_explanation(record: Explanation) -> Figure:
     lines = ["No explanation: too little evidence", ""]
     lines += [f"{c.name}: {c.rule}. {c.reason}" for c in failed]
     figure.suptitle(_title(record, list(record.withheld)), fontsize=7)
-    figure.text(0.02, 0.55, "\n".join(lines), fontsize=6, va="top", wrap=True)
+    figure.text(0.02, 0.5, "\n".join(lines), fontsize=6, va="top", wrap=True)
     return figure
 
 
@@ -98,7 +98,7 @@ def _profile_figure(record: Explanation, arrays: Mapping[str, np.ndarray]) -> Fi
 
 def _title(record: Explanation, failed: list[str]) -> str:
     title = (
-        f"{method_words(record.method, EN)} of {EN.name('target', record.target)}, "
+        f"{method_words(record.method, EN)}\n{EN.name('target', record.target)}, "
         f"issued {record.issue_time}\nbaseline: {record.baseline}"
     )
     return title + (f"\nFAILED SELF-CHECK: {', '.join(failed)}" if failed else "")
@@ -133,7 +133,9 @@ def _profile(axis: Axes, record: Explanation, arrays: Mapping[str, np.ndarray]) 
     colours = [hex_colour(RAISES if v >= 0 else LOWERS) for v in values]
     axis.bar(hours, values, width, color=colours)
     if "response" in arrays:
-        axis.plot(hours, arrays["response"], color="black", lw=0.8, ls="--")
+        words = "signed response, its mean removed"
+        axis.plot(hours, arrays["response"], color="black", lw=0.8, ls="--", label=words)
+        axis.legend(loc="lower right")
     if "profile_low" in arrays and "profile_high" in arrays:
         axis.vlines(hours, arrays["profile_low"], arrays["profile_high"], color="black", lw=0.7)
     axis.axhline(0, color="black", lw=0.5)

@@ -210,6 +210,7 @@ class ScoreConfig:
     windows : how many windows of the test block are explained: the highest forecasts, at least
         `apart_days` apart.
     strong : share of the achievable skill from which on a model counts as strong.
+    bound : achievable by the oracle's `floor` (ridge on noise-free features) or its `ceiling`.
     issues, members : of the Monte Carlo ceiling; 24 and 8 leave a standard error of about 0.03.
     method : the method that the claims are about; choose it on other worlds.
     """
@@ -219,6 +220,7 @@ class ScoreConfig:
     windows: int = 8
     apart_days: float = 3.0
     strong: float = 0.8
+    bound: Literal["floor", "ceiling"] = "ceiling"
     issues: int = 24
     members: int = 8
     method: str = "integrated_gradients"

@@ -23,7 +23,13 @@ from heliosight.workflows.data import store_of
 from heliosight.workflows.known_sun import KnownSun
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, folds_of
-from heliosight.workflows.train import forecaster, main_system, predictions, trained
+from heliosight.workflows.train import (
+    forecaster,
+    key_of,
+    main_system,
+    predictions,
+    trained,
+)
 
 FOLDER, PAGE = "explain_score", "explain_score.html"
 AGAIN = "{method}, re-initialised model"
@@ -76,7 +82,10 @@ def _record(run: Run, models: tuple[ScoredModel, ...]) -> ExplanationScore:
 def _scored(run: Run, world: str, seed: int, known: KnownSun) -> ScoredModel:
     study = world_study(run, world, seed)
     system = main_system(run)
-    key = run.key("scored_model", study.key, study.run.config, seed)
+    config = study.run.config.explain
+    own = replace(config.score, worlds={}, seeds=(seed,))  # other cells change nothing here
+    learned = key_of(study, system, 0)
+    key = run.key("scored_model", learned, config.method, config.context, own, world)
     folder = study.run.folder / "score"
     made = run.made(folder, ScoredModel, key)
     if made is None:
@@ -115,7 +124,8 @@ def _score(study: Study, world: str, seed: int, known: KnownSun, key: str) -> Sc
         world,
         seed,
         explained_share(forecast, target.leads),
-        known.ceiling(target.leads),
+        *known.bracket(target.leads),
+        config.score.bound,
         found,
         len(chosen),
     )

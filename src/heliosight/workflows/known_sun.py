@@ -31,10 +31,11 @@ class KnownSun:
         """`(C, T, H, W)` [ap]: what the holes sent at each frame's time does to the leads' mean."""
         return self.oracle.sent(issue, leads, frames).values
 
-    def ceiling(self, leads: range) -> float:
-        """Share of the variance of the mean log1p(ap) of the leads' day that images allow."""
+    def bracket(self, leads: range) -> tuple[float, float]:
+        """Least and largest share of the variance of the day's mean log1p(ap) that images allow."""
         day = leads.start // 8 + 1
-        return next(k.ceiling or 0.0 for k in self._images if k.day == day)
+        found = next(k for k in self._images if k.day == day)
+        return found.floor, found.ceiling or 0.0
 
     @cached_property
     def _images(self) -> list[Knowable]:
