@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types arch unit real skill score driven benchmarks docs fuzz remote certify clean
+.PHONY: help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -53,6 +53,12 @@ driven: $(VENV)/.ready  ## the gain of images on real ap, walk-forward (HELIOSIG
 
 score: $(VENV)/.ready  ## explanations held to a known truth, three worlds and five seeds
 	$(BIN)/heliosight explain --score --config-name score
+
+improve: $(VENV)/.ready  ## find what ails a model that is ill as users report, repair it, prove it
+	$(BIN)/heliosight improve --config-name ill
+
+repair-study: $(VENV)/.ready  ## repair rate over planted faults (hours, resumable)
+	$(BIN)/heliosight improve study --config-name ill name=repair_study
 
 benchmarks: $(VENV)/.dev-ready  ## measured ratios, each in one interleaved run
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -18,6 +18,7 @@ STAGES = {
     "evaluate": "score forecasts and references on identical rows",
     "diagnose": "are all inputs and the time axis used? (`diagnose convlstm|fusion|usage`: a part)",
     "explain": "attribute a forecast to frames and wind (`--survey`, `--score`: against truth)",
+    "improve": "diagnose, try remedies in the cheapest sensible order, prove or refute each",
     "report": "write one self-contained HTML report",
     "forecast": "issue a forecast from the newest data (`--at TIME`: from what was known then)",
     "verify": "open the sealed test block once: hashes first, then every score",
@@ -27,6 +28,7 @@ STAGES = {
 VERBS = {
     "data": ("fetch", "build", "inspect", "card", "sun"),
     "diagnose": ("convlstm", "fusion", "usage"),
+    "improve": ("study",),
     "config": ("show", "validate"),
     "forecast": ("verify",),
 }

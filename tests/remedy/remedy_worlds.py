@@ -17,8 +17,10 @@ def plain(**training):
             "series": {"type": "transformer", "pooling": "attention"},
             "fusion": {"type": "gated", "width": 32, "dropout": 0.1},
             "branch_norm": False,
-            "auxiliary": {"image": False, "speed": False},
+            "auxiliary": {"image": False, "speed": False, "every_frame": False, "area": 0},
         },
+        "improve": {"transfer": "sun.safetensors"},
+        "start": {"weights": ""},
         "training": {
             "epochs": 10,
             "stages": [],

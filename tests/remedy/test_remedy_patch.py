@@ -57,7 +57,9 @@ def test_a_group_goes_by_its_encoder():
 def test_progressive_stages_fill_the_epochs_there_are(epochs):
     now, _ = apply(plain(epochs=epochs), {"training.stages": {"$progressive": 1e-3}})
     stages = now["training"]["stages"]
-    assert [s["name"] for s in stages] == ["images", "fusion", "all"]
+    assert [s["name"] for s in stages] == ["images", "fusion"]
+    assert stages[0]["groups"] == ["convlstm", "auxiliary"]
+    assert stages[1]["groups"] == ["transformer", "fusion", "head"]
     assert sum(s["epochs"] for s in stages) == epochs
     assert min(s["epochs"] for s in stages) > 0
 
@@ -89,6 +91,15 @@ def test_a_remedy_for_images_needs_images():
     config["systems"] = {"wind": ["solar_wind"]}
     with pytest.raises(NotApplicable, match="this remedy is for images"):
         apply(config, {"model.@images.pooling": "mean"})
+
+
+def test_another_runs_weights_are_taken_only_where_they_are_given():
+    config = {**plain(), "improve": {"transfer": ""}, "start": {"weights": ""}}
+    patch = {"start.weights": {"$of": "improve.transfer"}}
+    with pytest.raises(NotApplicable, match=r"this remedy needs improve\.transfer"):
+        apply(config, patch)
+    config["improve"]["transfer"] = "sun.safetensors"
+    assert apply(config, patch)[0]["start"]["weights"] == "sun.safetensors"
 
 
 def test_an_unknown_rule_is_refused():

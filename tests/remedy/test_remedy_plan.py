@@ -1,7 +1,8 @@
 import numpy as np
 from remedy_worlds import LAZY, LOST_BRANCH, NOT_CARRIED, OPEN, finding, plain
 
-from heliosight.core.records import Interval, PlanRow
+from heliosight.core.records import Interval
+from heliosight.core.records_remedy import PlanRow
 from heliosight.diagnosis.verdict import CAUSES
 from heliosight.remedy import REPAIRS, Fault, advice, apply, ledger, named, random_step
 from heliosight.remedy import plan as planned
@@ -66,7 +67,7 @@ def test_more_data_is_as_much_as_the_interval_asks_for():
 def test_the_catalogue_answers_causes_that_exist():
     extra = {
         "lost_at_fusion", "vanishing_state", "learned_short_memory", "short_sight", "time_unused",
-        "overconfident", "static_gate", "benign_unused", "inconclusive",
+        "overconfident", "static_gate", "below_reference", "benign_unused", "inconclusive",
     }  # fmt: skip
     for p in REPAIRS:
         assert set(p.answers) <= {*CAUSES, *extra}, p.name

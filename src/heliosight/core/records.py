@@ -27,7 +27,6 @@ from heliosight.core.files import (
 )
 
 Outcome = Literal["fault", "healthy", "benign_unused", "inconclusive", "not_applicable"]
-Cost = Literal["quick", "structural", "training", "none"]
 RECORD, ARRAYS = "record.json", "arrays.npz"
 
 
@@ -244,130 +243,6 @@ class Explanation(Record):
     checks: tuple[SelfCheck, ...] = ()
     notes: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Prescription:
-    """A remedy as declared before it is tried.
-
-    Attributes
-    ----------
-    answers : causes of findings that it answers. mechanism : why it should help.
-    patch : dotted config key to the value it gets; empty where nothing is to be tried.
-    predicts : the effect, in words. tests : checks whose fault must go.
-    must_not_harm : what may not get worse.
-    cost : `quick`, `structural`, `training` or `none`, the order in which remedies are tried.
-    recipe : the same in words for a model of another make. proof : how to tell that it worked.
-    fresh : beginnings of parameter names that start anew instead of from the ill weights.
-    """
-
-    name: str
-    answers: tuple[str, ...]
-    mechanism: str
-    patch: dict[str, Any]
-    predicts: str
-    tests: tuple[str, ...]
-    must_not_harm: tuple[str, ...]
-    cost: Cost
-    recipe: str = ""
-    proof: str = ""
-    fresh: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class TrialRun(Record):
-    """One seed of one arm: trained, scored on the trial block, diagnosed there.
-
-    Its forecasts, weights and training log lie beside it.
-    """
-
-    schema: ClassVar[str] = "trial_run"
-    arm: str = ""
-    patch: dict[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    epochs: int = 0
-    best_epoch: int = 0
-    validation_loss: float = 0.0
-    findings: tuple[Finding, ...] = ()
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Trial(Record):
-    """Whether a prescription's prediction held, over all seeds and against both controls.
-
-    Attributes
-    ----------
-    prescriptions : one, or several tried together. answers : the faults it was tried for.
-    cleared, control_cleared : seeds in which these faults were gone, and in the better control.
-    new_faults : faults of most seeds that the control does not have.
-    changes : mean squared error minus that of each control, in shares of the target's variance;
-        below 0 is better. margin : a rise up to this much counts as no loss.
-    """
-
-    schema: ClassVar[str] = "trial"
-    prescriptions: tuple[str, ...] = ()
-    patch: dict[str, Any] = field(default_factory=dict)
-    answers: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = ()
-    accepted: bool = False
-    cleared: int = 0
-    control_cleared: int = 0
-    new_faults: tuple[str, ...] = ()
-    changes: dict[str, Interval] = field(default_factory=dict)
-    margin: float = 0.0
-    reason: str = ""
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Grade:
-    """`good`, `moderate` or `bad` by a stated rule, with what it was judged by."""
-
-    aspect: Literal["temporal", "saliency", "forecast"]
-    grade: Literal["good", "moderate", "bad"]
-    rule: str
-    reasons: tuple[str, ...]
-    redesign: str = ""
-
-
-@dataclass(frozen=True)
-class PlanRow:
-    """One line of the plan as it stands.
-
-    state : `planned`, `running`, `accepted`, `refuted`, `left out` or `advice`.
-    """
-
-    name: str
-    state: str
-    answers: tuple[str, ...]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Improvement(Record):
-    """What was wrong, what was tried in which order, what worked, and both models' grades.
-
-    Attributes
-    ----------
-    before, after : findings on the test block. grades_before, grades_after : likewise.
-    patch : what turns the ill config into the repaired one, empty when nothing was accepted.
-    scores : by name, on the test block: `before`, `after`, `after - before`, every reference, and
-        what the world allows where that is known.
-    """
-
-    schema: ClassVar[str] = "improvement"
-    subject: str = ""
-    plan: tuple[PlanRow, ...] = ()
-    trials: tuple[Trial, ...] = ()
-    patch: dict[str, Any] = field(default_factory=dict)
-    before: tuple[Finding, ...] = ()
-    after: tuple[Finding, ...] = ()
-    grades_before: tuple[Grade, ...] = ()
-    grades_after: tuple[Grade, ...] = ()
-    scores: tuple[SkillRow, ...] = ()
-    notes: tuple[str, ...] = ()
-    seconds: float = 0.0
 
 
 R = TypeVar("R", bound=Record)

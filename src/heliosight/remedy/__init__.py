@@ -12,10 +12,11 @@ from heliosight.remedy.grade import (
 from heliosight.remedy.judge import Arm, Fault, faults_of, judge
 from heliosight.remedy.ledger import ledger
 from heliosight.remedy.patch import apply, changes
-from heliosight.remedy.plan import Step, advice, plan, random_step, symptoms
+from heliosight.remedy.plan import COSTS, Step, advice, plan, random_step, symptoms
 
 __all__ = [
     "CATALOGUE",
+    "COSTS",
     "REPAIRS",
     "Arm",
     "Fault",

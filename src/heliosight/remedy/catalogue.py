@@ -7,7 +7,7 @@ Wu et al. 2022 (ICML) and Peng et al. 2022 (CVPR); curriculum, Bengio et al. 200
 
 from __future__ import annotations
 
-from heliosight.core.records import Prescription
+from heliosight.core.records_remedy import Prescription
 from heliosight.remedy.quick import QUICK
 from heliosight.remedy.schedule import SCHEDULE
 from heliosight.remedy.structural import STRUCTURAL

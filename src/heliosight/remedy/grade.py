@@ -12,7 +12,8 @@ from typing import final
 
 import numpy as np
 
-from heliosight.core.records import Grade, Interval
+from heliosight.core.records import Interval
+from heliosight.core.records_remedy import Grade
 
 FAIR = 0.5  # a range contributes at least this part of its share of the information
 SAME = 0.98  # correlation above which maps of different frames are one pattern
@@ -106,10 +107,12 @@ def grade_temporal(e: TemporalEvidence) -> Grade:
 
 def grade_saliency(e: SaliencyEvidence) -> Grade:
     """Do the maps change with time as the rotating Sun does?"""
+    if np.isnan(e.correlation):
+        return _grade("saliency", "bad", ("no frame but one or two has a map at all",))
     reasons = [f"maps of frames far apart correlate at {e.correlation:.2f}"]
     if e.reason:
         reasons.append(e.reason)
-    if not e.correlation < SAME:
+    if e.correlation >= SAME:
         return _grade("saliency", "bad", (*reasons, "one pattern for all frames"))
     if e.slope is None or e.slope.low is None or e.slope.high is None:
         return _grade("saliency", "moderate", (*reasons, "no tracking slope is known"))

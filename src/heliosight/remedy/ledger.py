@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from heliosight.core.records import PlanRow
+from heliosight.core.records_remedy import PlanRow
 
 TICKS = {
     "planned": "[ ]",

@@ -8,8 +8,9 @@ be a rule, a mapping with one key:
 - `{"$without": [kind, ...]}`: the list less its entries of these kinds;
 - `{"$every_group": x}`: x for each parameter group;
 - `{"$becomes": [type, key, ...]}`: another type, with these keys kept;
-- `{"$progressive": rate}`: images, then fusion, then all, in the epochs there are;
+- `{"$progressive": rate}`: the image branch alone, then everything else, in the epochs there are;
 - `{"$curriculum": [share, ...]}`: these shares of the frames, one after the other;
+- `{"$of": key}`: what the config holds at `key`, which must not be empty;
 - `{"$absent": true}`: no such key.
 """
 
@@ -142,6 +143,13 @@ def _becomes(plain: Plain, path: list[str], given: list[str]) -> Any:
     return {"type": given[0], **{key: now[key] for key in given[1:] if key in now}}
 
 
+def _of(plain: Plain, _path: list[str], key: str) -> Any:
+    value = _get(plain, _resolved(plain, key))
+    if not value:
+        raise NotApplicable(f"this remedy needs {key}", "it is empty")
+    return value
+
+
 def _epochs(plain: Plain) -> int:
     training = plain["training"]
     epochs = training["epochs"] or sum(s["epochs"] for s in training["stages"]) or 30
@@ -151,23 +159,24 @@ def _epochs(plain: Plain) -> int:
 
 
 def _progressive(plain: Plain, _path: list[str], rate: float) -> Any:
-    """A fifth of the epochs for the images through their own head, three tenths with fusion."""
+    """Two thirds of the epochs for the images through their own heads, then all others."""
     total, images = _epochs(plain), _encoder(plain, _modality(plain, "images"))["type"]
-    first, second = max(1, round(0.2 * total)), max(1, round(0.3 * total))
-    second = min(second, total - first - 1)
-    alone, joined = [images, "auxiliary"], [images, "auxiliary", "fusion", "head"]
+    first = max(1, min(total - 1, round(2 / 3 * total)))
+    others = [g for g in groups(plain) if g not in (images, "auxiliary")]
     return [
-        {"name": "images", "epochs": first, "groups": alone, "rate": rate,
+        {"name": "images", "epochs": first, "groups": [images, "auxiliary"], "rate": rate,
          "main_weight": 0.0, "auxiliary_weight": 1.0},
-        {"name": "fusion", "epochs": second, "groups": joined, "rate": rate},
-        {"name": "all", "epochs": total - first - second},
+        {"name": "fusion", "epochs": total - first, "groups": others, "auxiliary_weight": 0.0},
     ]  # fmt: skip
 
 
 def _curriculum(plain: Plain, _path: list[str], shares: list[float]) -> Any:
-    total, frames = _epochs(plain), plain["inputs"][_modality(plain, "images")]["steps"]
+    """Each length for an equal part of the epochs, of the first stage's where there are stages."""
+    stages = plain["training"]["stages"]
+    total = stages[0]["epochs"] if stages else _epochs(plain)
+    frames = plain["inputs"][_modality(plain, "images")]["steps"]
     lengths = sorted({max(1, round(share * frames)) for share in shares} - {frames})
-    each = max(1, total // (len(lengths) + 2))
+    each = max(1, total // (len(lengths) + (1 if stages else 2)))
     return [{"frames": n, "epochs": each} for n in lengths]
 
 
@@ -178,4 +187,5 @@ _RULES: dict[str, Callable[[Plain, list[str], Any], Any]] = {
     "$becomes": _becomes,
     "$progressive": _progressive,
     "$curriculum": _curriculum,
+    "$of": _of,
 }

@@ -9,7 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
-from heliosight.core.records import Finding, Prescription
+from heliosight.core.records import Finding
+from heliosight.core.records_remedy import Prescription
 from heliosight.remedy.catalogue import REPAIRS, named
 from heliosight.remedy.judge import Fault, faults_of, lost
 from heliosight.remedy.patch import changes

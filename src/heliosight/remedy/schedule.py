@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from heliosight.core.records import Prescription
+from heliosight.core.records_remedy import Prescription
 
 SKILL = ("skill",)
+BELOW = "below_reference"
 
 SCHEDULE: tuple[Prescription, ...] = (
     Prescription(
         "progressive",
-        ("lazy_or_blocked", "starved_branch", "slow_branch", "not_learning"),
-        "The image branch first learns through its own head, then with the fusion, then "
-        "everything: a frozen random fusion would teach it nothing.",
+        (
+            "lazy_or_blocked",
+            "starved_branch",
+            "slow_branch",
+            "not_learning",
+            "misused",
+            BELOW,
+        ),
+        "The image branch first learns alone, from every frame and through its own heads (the "
+        "target, and the week's coronal-hole areas), at first from short sequences; then fusion "
+        "and head learn to read it while it is frozen. A frozen random fusion would teach it "
+        "nothing.",
         {
+            "model.@images.pooling": "last",
             "model.auxiliary.image": True,
+            "model.auxiliary.every_frame": True,
+            "model.auxiliary.area": 7,
             "training.clipping.groups": {},
-            "training.curriculum.steps": [],
-            "training.stages": {"$progressive": 1e-3},
+            "training.curriculum.how": "slice",
+            "training.stages": {"$progressive": 6e-3},
+            "training.curriculum.steps": {"$curriculum": [0.18]},
         },
         "the branch has something to say before the other has explained all",
-        ("USE", "T8", "T16", "T17"),
+        ("USE", "T8", "T16", "T17", "REF"),
         SKILL,
         "training",
-        "Train the image branch with its own head for a fifth of the epochs (1e-3), then with "
-        "fusion and head, then all at the usual rate.",
+        "Train the image branch with its own heads for two thirds of the epochs (rate 6e-3, "
+        "batches of 8, the first half on the newest fifth of the frames), then everything else "
+        "with the image branch frozen.",
         "USE is no fault; the auxiliary forecast of the first stage beats climatology.",
-        ("auxiliary",),
+        ("encoders.images", "auxiliary"),
     ),
     Prescription(
         "curriculum",
@@ -39,6 +54,21 @@ SCHEDULE: tuple[Prescription, ...] = (
         "training",
         "Train on the newest 7 frames, then 14, then 28, always those next to the issue time.",
         "T12: the frames that hold 95 % of the use grow.",
+    ),
+    Prescription(
+        "transfer",
+        ("memorisation", "starved_branch", "not_learning", BELOW),
+        "A simulated Sun has as many examples as one likes; an image branch that has learned "
+        "holes and rotation there needs few real ones.",
+        {"start.weights": {"$of": "improve.transfer"}},
+        "the branch moves the forecast, and its error falls",
+        ("T16", "T19", "REF"),
+        SKILL,
+        "training",
+        "Train the same architecture on a simulated Sun (`heliosight train --config-name skill`), "
+        "then begin the real training with its image branch.",
+        "T19: the best epoch is not the first; the error falls below that of a ridge on the "
+        "same series.",
     ),
     Prescription(
         "temporal_augmentation",
@@ -73,7 +103,7 @@ SCHEDULE: tuple[Prescription, ...] = (
         "fresh_head",
         ("collapse",),
         "A head whose weights decayed to a constant starts anew near climatology, without decay.",
-        {"training.optimiser.weight_decay": 0.0},
+        {"training.optimiser.weight_decay": 0.0, "faults": {"$without": ["collapse"]}},
         "the forecast varies with its input",
         ("T20",),
         SKILL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heliosight.core.records import Prescription
+from heliosight.core.records_remedy import Prescription
 
 SKILL = ("skill",)
 
@@ -38,7 +38,7 @@ STRUCTURAL: tuple[Prescription, ...] = (
     ),
     Prescription(
         "auxiliary_head",
-        ("lazy_or_blocked", "starved_branch", "slow_branch", "not_learning"),
+        ("lazy_or_blocked", "starved_branch", "slow_branch", "not_learning", "below_reference"),
         "A head of its own gives the branch a gradient that the other branch cannot take away.",
         {"model.auxiliary.image": True, "training.loss.auxiliary_weight": 0.3},
         "the branch learns, and the forecast moves with it",
@@ -55,7 +55,10 @@ STRUCTURAL: tuple[Prescription, ...] = (
         ("lazy_or_blocked", "misused", "single_token", "static_gate"),
         "A gate sees pooled vectors; attention between the tokens of both branches can pair a "
         "frame with a step of wind.",
-        {"model.fusion": {"$becomes": ["cross_attention", "width", "dropout"]}},
+        {
+            "model.fusion": {"$becomes": ["cross_attention", "width", "dropout"]},
+            "faults": {"$without": ["single_token", "gate_bias"]},
+        },
         "the branch moves the forecast, with something to choose from",
         ("T6", "T15", "USE", "T8"),
         SKILL,

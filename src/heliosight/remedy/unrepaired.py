@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heliosight.core.records import Prescription
+from heliosight.core.records_remedy import Prescription
 
 UNREPAIRED: tuple[Prescription, ...] = (
     Prescription(

@@ -70,11 +70,11 @@ def save_paper_figures(
     with mpl.rc_context(STYLE):
         for name, figure in paper_figures(inputs):
             if inputs.simulated:
-                _stamp(figure)
-            _settle(figure)
+                stamp(figure)
+            settle(figure)
             for kind in formats:
                 path = folder / f"{name}.{kind}"
-                write_bytes(path, _encoded(figure, kind))
+                write_bytes(path, encoded(figure, kind))
                 written.append(path)
     return written
 
@@ -100,7 +100,7 @@ def paper_figures(inputs: ReportInputs) -> Iterator[tuple[str, Figure]]:
     yield from ((stem, figure) for stem, figure in found if figure is not None)
 
 
-def _stamp(figure: Figure) -> None:
+def stamp(figure: Figure) -> None:
     """Say so in a line of its own above everything else."""
     line = 10 / 72 / figure.get_figheight()
     engine = figure.get_layout_engine()
@@ -109,7 +109,7 @@ def _stamp(figure: Figure) -> None:
     figure.text(0.995, 0.995, "SIMULATED", ha="right", va="top", fontsize=6, color="#6a2c91")
 
 
-def _settle(figure: Figure) -> None:
+def settle(figure: Figure) -> None:
     """Lay the figure out once and round the places: the solver's last bit varies between runs."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -118,7 +118,8 @@ def _settle(figure: Figure) -> None:
         axis.set_position((round(left, 6), round(bottom, 6), round(width, 6), round(height, 6)))
 
 
-def _encoded(figure: Figure, kind: str) -> bytes:
+def encoded(figure: Figure, kind: str) -> bytes:
+    """The figure as a file of that format, the same bytes each time."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=NO_DATE[kind])
     return buffer.getvalue()

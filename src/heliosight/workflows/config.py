@@ -21,6 +21,8 @@ from heliosight.models import ForecasterConfig
 from heliosight.subject import SubjectConfig
 from heliosight.sun import SunConfig
 from heliosight.training import TrainingConfig
+from heliosight.workflows.config_improve import ImproveConfig
+from heliosight.zoo.faults import FaultConfig
 
 
 @dataclass(frozen=True)
@@ -389,6 +391,7 @@ class AppConfig:
         that is diagnosed and explained.
     inputs : every modality by name.
     subject : a model of one's own to diagnose, explain and report in place of the first system.
+    faults : planted in every network, for a model that is ill on purpose.
     """
 
     name: str = "demo"
@@ -402,6 +405,7 @@ class AppConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ForecasterConfig = field(default_factory=ForecasterConfig)
     start: StartConfig = field(default_factory=StartConfig)
+    faults: tuple[FaultConfig, ...] = ()
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluate: RealTableConfig = field(default_factory=RealTableConfig)
     subject: SubjectConfig = field(default_factory=SubjectConfig)
@@ -409,6 +413,7 @@ class AppConfig:
     explain: ExplainStage = field(default_factory=ExplainStage)
     forecast: ForecastConfig = field(default_factory=ForecastConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    improve: ImproveConfig = field(default_factory=ImproveConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     certify: CertifyConfig = field(default_factory=CertifyConfig)
 

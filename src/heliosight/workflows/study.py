@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from heliosight.data.windows import Windows
 from heliosight.models import Forecaster, build_forecaster
 from heliosight.workflows.data import store_of
 from heliosight.workflows.run import Run
+from heliosight.zoo.faults import plant
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,20 @@ class Study:
         """True when the store has that series table."""
         return isinstance(self.store.tables.get(name), SeriesTable)
 
-    def untrained(self, system: str, fold: Fold) -> Forecaster:
-        """A forecaster of the config with fresh weights of the run's seed."""
+    def untrained(
+        self, system: str, fold: Fold, known: Mapping[str, Moments] | None = None
+    ) -> Forecaster:
+        """A forecaster of the config with fresh weights of the run's seed.
+
+        known : its moments, where they have been computed already.
+        """
         config = self.run.config
         chosen = {k: v for k, v in config.model.encoders.items() if k in config.systems[system]}
         model = replace(config.model, encoders=chosen)
-        return build_forecaster(model, config.spec(system), self.moments(system, fold), config.seed)
+        spec, moments = config.spec(system), known or self.moments(system, fold)
+        built = build_forecaster(model, spec, moments, config.seed)
+        plant(built, [f for f in config.faults if f.branch in config.systems[system]])
+        return built
 
     @cached_property
     def split_hash(self) -> str:

@@ -62,7 +62,9 @@ def key_of(study: Study, system: str, number: int) -> str:
     """What one trained system depends on."""
     config = study.run.config
     parts = (config.spec(system), config.model, config.training, config.seed, number)
-    return study.run.key("train", study.key, *parts, *start_key(config.start, system))
+    planted = (config.faults,) if config.faults else ()
+    started_from = start_key(config.start, system)
+    return study.run.key("train", study.key, *parts, *started_from, *planted)
 
 
 def trained(study: Study, system: str, number: int) -> TrainedRun:

@@ -1,0 +1,287 @@
+"""Arms of a trial: the ill model trained on for the same time, as it was or under a patch.
+
+Every arm of a seed starts from the same ill weights, sees the same windows in the same order, and
+is judged on the same block of time: the later two thirds of the validation block. The first third
+chooses the epoch; the test block is not touched.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from heliosight.core import records
+from heliosight.core.config import dump
+from heliosight.core.files import digest, write_text
+from heliosight.core.folds import Fold
+from heliosight.core.predictions import Predictions
+from heliosight.core.records import Finding
+from heliosight.core.records_remedy import TrialRun
+from heliosight.core.tables import Moments
+from heliosight.diagnosis import diagnose
+from heliosight.evaluation.features import WIND_VARIABLES
+from heliosight.evaluation.real import RIDGES, column_groups
+from heliosight.evaluation.references import Rows, ridge_references
+from heliosight.evaluation.scorecard import on_common_rows
+from heliosight.models import Forecaster
+from heliosight.remedy import Arm, apply, faults_of
+from heliosight.subject import wrap
+from heliosight.training import (
+    load_weights,
+    predict,
+    read_log,
+    take_weights,
+    train,
+    weights_bytes,
+)
+from heliosight.workflows.beginning import settings_of, start_key, started, teacher
+from heliosight.workflows.config import AppConfig, app_config
+from heliosight.workflows.errors_compared import paired_change
+from heliosight.workflows.run import Run
+from heliosight.workflows.study import Study
+from heliosight.workflows.train import LOG, WEIGHTS, folder_of, trained
+
+RIDGE = "ridge_omni"
+CHOOSE = 1 / 3  # share of the validation block that chooses the epoch
+Patch = Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class Bench:
+    """What all arms share: the data, the split, the system, and where they are kept."""
+
+    study: Study
+    system: str
+    number: int
+
+    @property
+    def config(self) -> AppConfig:
+        """The ill config."""
+        return self.study.run.config
+
+    @property
+    def folder(self) -> Path:
+        """Everything an improvement leaves."""
+        return self.study.run.folder / "improve"
+
+    @property
+    def fold(self) -> Fold:
+        """The fold that is improved."""
+        return self.study.folds[self.number]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Paired seeds, the run's own first."""
+        first = self.config.seed
+        return tuple(range(first, first + self.config.improve.seeds))
+
+    @cached_property
+    def moments(self) -> Mapping[str, Moments]:
+        """Training moments, the same for every arm."""
+        return self.study.moments(self.system, self.fold)
+
+    @cached_property
+    def blocks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Issue times `(N,)` that teach, that choose the epoch, and by which arms are judged."""
+        learn = self.study.times(self.system, self.fold.train)
+        both, judged = self.study.times(self.system, self.fold.validation), self.later
+        take = np.linspace(0, len(judged) - 1, min(self.config.improve.windows, len(judged)))
+        return learn, both[: len(both) - len(judged)], judged[np.unique(take.astype(int))]
+
+    @cached_property
+    def later(self) -> np.ndarray:
+        """Every issue time `(N,)` of the block by which arms are judged."""
+        both = self.study.times(self.system, self.fold.validation)
+        return both[int(len(both) * CHOOSE) :]
+
+    @cached_property
+    def yardstick(self) -> Predictions | None:
+        """A ridge on the system's own series, on the trial block; None without ap among them."""
+        spec = self.config.spec(self.system)
+        seen = {v for m in spec.modalities.values() if m.kind == "series" for v in m.variables}
+        ap, wind = self.study.series("geomagnetic"), self.study.series("solar_wind")
+        if "ap" not in seen or not set(WIND_VARIABLES) <= set(wind.variables):
+            return None
+        _, choose, judged = self.blocks
+        spans = [(int(t[0]), int(t[-1]) + 1) for t in (choose, judged)]
+        fold = replace(self.fold, validation=spans[0], test=spans[1])
+        rows = Rows.of(ap, (fold,))
+        parts = column_groups(ap, wind, None, rows.issue_time)
+        return ridge_references(rows, parts, {RIDGE: RIDGES[RIDGE]}).predictions[0]
+
+    def at(self, patch: Patch, seed: int) -> Study:
+        """The same study under a patch and another seed, with an arm's number of epochs."""
+        plain, epochs = dump(self.config), self.config.improve.epochs
+        if epochs and not plain["training"]["stages"]:
+            plain["training"]["epochs"] = epochs
+        patched, _ = apply(plain, patch)
+        run = self.study.run
+        return replace(
+            self.study, run=Run(app_config({**patched, "seed": seed}), run.folder, run.command)
+        )
+
+    def ill(self, seed: int) -> Study:
+        """The study of the ill model of a seed; that of the run's own seed is the run itself."""
+        run, config = self.study.run, replace(self.config, seed=seed)
+        own = run.folder if seed == self.config.seed else self.folder / "ill" / f"seed_{seed}"
+        return replace(self.study, run=Run(config, own, run.command))
+
+
+def ill_weights(bench: Bench, seed: int) -> Path:
+    """Weights of the ill model of a seed, trained when there is none."""
+    study = bench.ill(seed)
+    trained(study, bench.system, bench.number)
+    return folder_of(study, bench.system, bench.number) / WEIGHTS
+
+
+def arm_folder(bench: Bench, name: str, seed: int) -> Path:
+    """Where one seed of an arm lies."""
+    return bench.folder / "trials" / name / f"seed_{seed}"
+
+
+def arm_run(
+    bench: Bench, name: str, patch: Patch, seed: int, fresh: Sequence[str] = ()
+) -> TrialRun:
+    """One seed of an arm, made when there is none of this very arm; never made twice."""
+    folder, start = arm_folder(bench, name, seed), ill_weights(bench, seed)
+    study = bench.at(patch, seed)
+    shared = (study.run.config.improve.windows, study.run.config.diagnose)
+    key = study.run.key(
+        "arm", study.key, _identity(study), shared, records.record_hash(start.parent), list(fresh)
+    )
+    found = study.run.found(folder, TrialRun, key)
+    return found or _make(bench, study, (name, dict(patch), seed, tuple(fresh)), start, key)
+
+
+def _identity(study: Study) -> list[Any]:
+    config = study.run.config
+    parts = (config.systems, config.model, config.training, config.faults)
+    begun = [key for system in config.systems for key in start_key(config.start, system)]
+    return [*(dump(part) for part in parts), begun]
+
+
+def _make(
+    bench: Bench, study: Study, asked: tuple[str, dict[str, Any], int, tuple[str, ...]],
+    start: Path, key: str,
+) -> TrialRun:  # fmt: skip
+    name, patch, seed, fresh = asked
+    folder = arm_folder(bench, name, seed)
+    work = folder.with_name(f"{folder.name}.work-{key[:12]}")
+    model = study.untrained(bench.system, bench.fold, bench.moments)
+    kept = [n for n, _ in model.named_parameters() if not n.startswith(tuple(fresh) or ("\0",))]
+    take_weights(model, start, kept)
+    if "start.weights" in patch:  # over the ill weights: another run's image branch
+        started(model, study.run.config.start, bench.system)
+    windows = study.windows(bench.system)
+    learn, choose, judged = bench.blocks
+    settings = settings_of(study.run.config, bench.system)
+    result = train(
+        model, windows, learn, choose, settings, work, data_hash=digest([study.key, key]),
+        teacher=teacher(study, model),
+    )  # fmt: skip
+    forecast = predict(model, windows, judged, name=name)
+    rows = read_log(result.log)
+    found = diagnosed(bench, study, model, judged, rows, bench.later) + beside_yardstick(
+        bench, forecast
+    )
+    record = TrialRun(
+        study.run.provenance(key, {"data": study.store.hash}), name, patch, seed, result.epochs,
+        result.best_epoch, result.validation_loss, found, result.seconds,
+    )  # fmt: skip
+    files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
+    records.save(folder, record, forecast.arrays(), files)
+    shutil.rmtree(work)
+    return record
+
+
+def diagnosed(
+    bench: Bench, study: Study, model: Forecaster, times: np.ndarray, rows: list[dict[str, Any]],
+    all_times: np.ndarray, explainers: Mapping[str, Any] | None = None,
+) -> tuple[Finding, ...]:  # fmt: skip
+    """Findings on a model over some windows, with what its training log tells.
+
+    all_times : windows of the same block that are asked what the data hold.
+    """
+    config = study.run.config
+    subject = wrap(model, config.spec(bench.system), name=f"{config.name}/{bench.system}")
+    found = diagnose(
+        subject,
+        study.windows(bench.system),
+        config.diagnose.checks,
+        issue_times=times,
+        records=rows,
+        explainers=explainers,
+        data_times=all_times,
+    )
+    return found.findings
+
+
+def beside_yardstick(bench: Bench, forecast: Predictions) -> tuple[Finding, ...]:
+    """REF: is the error on the trial block above that of a ridge on the same series?"""
+    if bench.yardstick is None:
+        return ()
+    rise = paired_change(
+        [on_common(forecast, bench.yardstick)], bench.config.improve.replicates, bench.config.seed
+    )
+    below = rise.low is not None and rise.low > 0
+    return (
+        Finding(
+            "REF", "Is it better than a regression on the same inputs?", "forecast",
+            "fault" if below else "healthy", "error minus the ridge's, share of variance", rise,
+            "a fault when the interval of the error's rise over the ridge's lies above 0",
+            f"error {rise.value:+.3f} of the variance against a ridge that sees no image",
+            "below_reference" if below else "",
+            "Train in stages, or longer; then look at what is not used." if below else "",
+        ),
+    )  # fmt: skip
+
+
+def on_common(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+    """Both on the issue times they share."""
+    one, other = on_common_rows([a, b])
+    return one, other
+
+
+def arm_model(bench: Bench, record: TrialRun) -> tuple[Study, Forecaster, list[dict[str, Any]]]:
+    """The study, model and training log of a finished arm."""
+    study = bench.at(record.patch, record.seed)
+    folder = arm_folder(bench, record.arm, record.seed)
+    model = study.untrained(bench.system, bench.fold, bench.moments)
+    load_weights(model, folder / WEIGHTS)
+    model.eval()
+    return study, model, read_log(folder / LOG)
+
+
+def arm_forecast(bench: Bench, record: TrialRun) -> Predictions:
+    """Forecasts of a finished arm on the trial block."""
+    arrays = records.load_arrays(arm_folder(bench, record.arm, record.seed))
+    return Predictions(name=record.arm, **arrays)
+
+
+def as_arm(name: str, made: Sequence[TrialRun]) -> Arm:
+    """The faults of an arm's seeds, as the verdict reads them."""
+    return Arm(name, tuple(faults_of(r.findings) for r in made))
+
+
+def usual_findings(made: Sequence[TrialRun]) -> list[Finding]:
+    """Findings of the first seed, and those of another that most seeds share."""
+    usual = as_arm("", made).usual()
+    kept = [f for f in made[0].findings if f.outcome != "fault" or (faults_of([f]) & usual)]
+    seen = faults_of(kept)
+    for record in made[1:]:
+        more = [f for f in record.findings if faults_of([f]) & usual - seen]
+        kept += more
+        seen |= faults_of(more)
+    return kept
+
+
+def write_plan(bench: Bench, text: str) -> None:
+    """The plan as it stands, whole at every moment."""
+    write_text(bench.folder / "plan.txt", text)

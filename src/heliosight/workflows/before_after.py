@@ -1,0 +1,211 @@
+"""The end of an improvement: both models on the test block, the grades, the scores, the page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from heliosight.core import records
+from heliosight.core.config import dump
+from heliosight.core.predictions import Predictions
+from heliosight.core.records import Interval, SkillRow
+from heliosight.core.records_remedy import Grade, Improvement, TrialRun
+from heliosight.remedy import apply
+from heliosight.report import write_improvement
+from heliosight.workflows.arms import Bench
+from heliosight.workflows.errors_compared import daily, mean_interval, paired_change
+from heliosight.workflows.examination import Examined, examined, gain_over, test_times
+from heliosight.workflows.improve import Chosen, Progress
+from heliosight.workflows.knowable import Information, information, references
+from heliosight.workflows.run import StageResult
+
+BEFORE, AFTER, DAYS = "before", "after", "days 1 to 3"
+NAMES = {"temporal": "importance over time", "saliency": "maps over time", "forecast": "forecast"}
+
+
+def concluded(
+    bench: Bench, progress: Progress, base: tuple[TrialRun, ...], chosen: Chosen
+) -> StageResult:
+    """The record, the page and the lines that matter; made once for the same trials."""
+    made, folder = chosen.made, bench.folder / "result"
+    hashes = {f"{r.arm}/{r.seed}": r.provenance.key for r in (*base, *made)}
+    rows = [dump(row) for row in progress.rows.values()]
+    key = bench.study.run.key("improve", bench.study.key, hashes, rows, bench.config.improve)
+    found = bench.study.run.made(folder, Improvement, key)
+    if found is None:
+        found = _examined(bench, progress, base, chosen, key)
+    paths = write_pages(bench, found)
+    return StageResult(found, (*lines(found), *(f"page: {p}" for p in paths)))
+
+
+def _examined(
+    bench: Bench, progress: Progress, base: tuple[TrialRun, ...], chosen: Chosen, key: str
+) -> Improvement:
+    times, others = test_times(bench), references(bench.study)
+    known = information(bench, bench.blocks[2])
+    issue = _strongest(others[0], times)
+    made = chosen.made
+    was = examined(bench, base, others, known, issue)
+    now = was if made is base else examined(bench, made, others, known, issue)
+    record = Improvement(
+        bench.study.run.provenance(key, {"data": bench.study.store.hash}),
+        f"{bench.config.name}/{bench.system}",
+        tuple(progress.rows.values()),
+        tuple(progress.trials),
+        dict(chosen.patch),
+        was.findings,
+        now.findings,
+        was.grades,
+        now.grades,
+        scores(bench, was, now, others, known),
+        (f"information by {known.source}",),
+        time.monotonic() - progress.started,
+    )
+    records.save(bench.folder / "result", record, _arrays(was, now, issue))
+    return record
+
+
+def _strongest(reference: Predictions, times: np.ndarray) -> int:
+    """The test window with the largest observed mean ap: a storm, whoever forecast it."""
+    usable = np.isin(reference.issue_time, times) & np.isfinite(reference.observed).all(1)
+    size = np.where(usable, reference.observed.mean(1), -np.inf)
+    return int(reference.issue_time[int(size.argmax())])
+
+
+def _arrays(was: Examined, now: Examined, issue: int) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {"issue_time": np.array(issue)}
+    for side, model in ((BEFORE, was), (AFTER, now)):
+        found |= {f"{side}/{name}": value for name, value in model.arrays.items()}
+        first = model.forecasts[0]
+        row = int(np.flatnonzero(first.issue_time == issue)[0])
+        near = slice(max(0, row - 120), row + 120)
+        found[f"{side}/forecast"] = first.mean[row]
+        found[f"{side}/day2"] = daily(first.mean)[near, 1]
+        found["observed"] = first.observed[row]
+        found["day2"] = daily(first.observed)[near, 1]
+        found["day2_time"] = first.issue_time[near]
+    return found
+
+
+def scores(
+    bench: Bench, was: Examined, now: Examined, others: Sequence[Predictions], known: Information
+) -> tuple[SkillRow, ...]:
+    """R2 of daily means of log1p(ap) on the test block, and paired differences."""
+    rows = [_r2(bench, BEFORE, was.forecasts), _r2(bench, AFTER, now.forecasts)]
+    common = was.forecasts[0].issue_time
+    rows += [_r2(bench, r.name, (_on(r, common),)) for r in others]
+    config = bench.config
+    pairs = list(zip(now.forecasts, was.forecasts, strict=True))
+    change = paired_change(pairs, config.improve.replicates, config.seed)
+    rows.append(SkillRow(f"{AFTER} - {BEFORE}", DAYS, {"r2_gain": _turned(change)}))
+    for r in others:
+        metrics = {"r2_gain": gain_over(bench, r, now.forecasts)}
+        rows.append(SkillRow(f"{AFTER} - {r.name}", DAYS, metrics))
+    if known.floor is not None and known.ceiling is not None:
+        r2 = rows[1].metrics["r2"].value
+        limits = {"floor": known.floor, "ceiling": known.ceiling}
+        shares = {f"share_of_{n}": Interval(r2 / max(v.value, 1e-9)) for n, v in limits.items()}
+        rows.append(SkillRow("knowable", DAYS, {**limits, **shares}))
+    return tuple(rows)
+
+
+def _turned(change: Interval) -> Interval:
+    """An error's change as a gain."""
+    low = None if change.high is None else -change.high
+    high = None if change.low is None else -change.low
+    return Interval(-change.value, low, high, change.level, change.how)
+
+
+def _on(forecast: Predictions, times: np.ndarray) -> Predictions:
+    keep_rows = np.isin(forecast.issue_time, times)
+    arrays = {k: v if k == "levels" else v[keep_rows] for k, v in forecast.arrays().items()}
+    return Predictions(name=forecast.name, **arrays)
+
+
+def _r2(bench: Bench, name: str, forecasts: Sequence[Predictions]) -> SkillRow:
+    first = forecasts[0]
+    y = daily(np.log1p(first.observed))
+    known = np.isfinite(y).all(1)
+    error = np.mean([(y - daily(f.mean_log)) ** 2 for f in forecasts], 0)
+    config = bench.config
+    shared = (config.improve.replicates, config.seed)
+    times = first.issue_time[known]
+    metrics = {}
+    for day in range(y.shape[1]):
+        of_day = y[known][:, day : day + 1]
+        lost = mean_interval(error[known][:, day], of_day, times, *shared)
+        metrics[f"r2_day{day + 1}"] = _share(lost)
+    metrics["r2"] = _share(mean_interval(error[known].mean(1), y[known], times, *shared))
+    return SkillRow(name, DAYS, metrics)
+
+
+def _share(lost: Interval) -> Interval:
+    turned = _turned(lost)
+    low, high = (None if v is None else 1 + v for v in (turned.low, turned.high))
+    return Interval(1 + turned.value, low, high, lost.level, lost.how)
+
+
+def write_pages(bench: Bench, found: Improvement) -> list[str]:
+    """The page in the report's language, and figures for papers when asked for."""
+    arrays = records.load_arrays(bench.folder / "result")
+    language = bench.config.report.language
+    name = "improve.html" if language == "en" else f"improve.{language}.html"
+    plain, _ = apply(dump(bench.config), found.patch)
+    paper = bench.config.report.figures == "paper"
+    paths = write_improvement(
+        bench.study.run.folder / name,
+        found,
+        arrays,
+        language=language,
+        changed=difference(dump(bench.config), plain),
+        command=found.provenance.command,
+        figures=bench.study.run.folder / "figures" if paper else None,
+    )
+    return [str(path) for path in paths]
+
+
+def difference(
+    before: Mapping[str, object], after: Mapping[str, object], at: str = ""
+) -> dict[str, str]:
+    """Keys that differ, each `old -> new`."""
+    found: dict[str, str] = {}
+    for key in {**before, **after}:
+        a, b = before.get(key), after.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found |= difference(a, b, f"{at}{key}.")
+        elif a != b:
+            found[f"{at}{key}"] = f"{a} -> {b}"
+    return found
+
+
+def lines(found: Improvement) -> tuple[str, ...]:
+    """What a person wants to know first: grades, gain, what helped."""
+    told = [
+        f"{row.name}: {row.state}" + (f" ({row.note})" if row.note else "") for row in found.plan
+    ]
+    for old, new in zip(found.grades_before, found.grades_after, strict=True):
+        told.append(f"grade, {NAMES[old.aspect]}: {old.grade} -> {new.grade}{_why(new)}")
+    by_name = {row.system: row.metrics for row in found.scores}
+    was, now = by_name[BEFORE]["r2"], by_name[AFTER]["r2"]
+    told.append(f"R2 of daily log ap, days 1 to 3: {_text(was)} -> {_text(now)}")
+    told.append(f"gain {_text(by_name[f'{AFTER} - {BEFORE}']['r2_gain'])}")
+    if "knowable" in by_name:
+        k = by_name["knowable"]
+        told.append(
+            f"share of what is knowable: {k['share_of_floor'].value:.0%} of its floor "
+            f"{k['floor'].value:.3f}, {k['share_of_ceiling'].value:.0%} of its ceiling "
+            f"{k['ceiling'].value:.3f}"
+        )
+    return tuple(told)
+
+
+def _why(grade: Grade) -> str:
+    return "" if grade.grade == "good" else f" ({'; '.join(grade.reasons)})"
+
+
+def _text(value: Interval) -> str:
+    if value.low is None or value.high is None:
+        return f"{value.value:.3f}"
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"

@@ -1,0 +1,62 @@
+"""How remedies are tried: the limits of an improvement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from heliosight.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ImproveConfig:
+    """How remedies are tried.
+
+    Attributes
+    ----------
+    fold : the fold that is improved, -1 the last.
+    seeds : paired seeds of every arm, counted up from the run's.
+    epochs : of an arm, after those of the ill model; 0 takes as many again.
+    windows : forecasts of the trial block that are compared, evenly spaced.
+    margin : a rise of the mean squared error by less than this share of the target's variance
+        counts as no loss.
+    minutes, trials : stop after so much; 0 is no limit. What was finished is kept.
+    rounds : after a repair the model is diagnosed again, so often in all.
+    every_remedy : try also the remedies of a fault that another one has already repaired.
+    replicates : draws of the block bootstrap.
+    explained : windows whose maps are compared before and after.
+    transfer : weights of a run on a simulated Sun that an image branch may begin with; empty for
+        none.
+    knowable_issues : issue times of the oracle's Monte Carlo of what anybody could know.
+    study_seeds : seeds of every case of the repair study.
+    """
+
+    fold: int = -1
+    seeds: int = 3
+    epochs: int = 0
+    windows: int = 1024
+    margin: float = 0.02
+    minutes: float = 0.0
+    trials: int = 0
+    rounds: int = 4
+    every_remedy: bool = False
+    replicates: int = 1000
+    explained: int = 24
+    transfer: str = ""
+    knowable_issues: int = 40
+    study_seeds: int = 10
+
+    def __post_init__(self) -> None:
+        counts = (
+            "seeds", "windows", "rounds", "replicates", "explained", "knowable_issues",
+            "study_seeds",
+        )  # fmt: skip
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    "a count is at least 1", str(getattr(self, name)), where=f"improve.{name}"
+                )
+        for name in ("epochs", "margin", "minutes", "trials"):
+            if getattr(self, name) < 0:
+                raise ConfigError(
+                    "a limit is 0 or more", str(getattr(self, name)), where=f"improve.{name}"
+                )

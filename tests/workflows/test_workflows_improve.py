@@ -1,0 +1,184 @@
+"""The whole improvement of a tiny ill model, once for all tests of this file."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heliosight.cli import main
+from heliosight.core import records
+from heliosight.core.predictions import Predictions
+from heliosight.core.records import Interval
+from heliosight.core.records_remedy import Improvement, RepairCase, TrialRun
+from heliosight.workflows.before_after import difference
+from heliosight.workflows.errors_compared import paired_change
+from heliosight.workflows.improve_study import HEALTHY, PLANTED, cases, lines, rate, summary
+from heliosight.workflows.knowable import from_probe, ranges
+from heliosight.workflows.trials import merged
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+def words(folder, *more):
+    config = ["--config-dir", str(CONFIGS), "--config-name", "ill_tiny"]
+    return ["improve", *config, f"run_dir={folder}", *more]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "ill"
+    assert main(words(folder)) == 0
+    return folder
+
+
+def result(folder):
+    return records.load(folder / "improve" / "result", Improvement)
+
+
+def test_the_state_is_carried_again_and_proved(made):
+    found = result(made)
+    assert found.trials[0].prescriptions == ("carry_state",)
+    assert found.trials[0].accepted and found.trials[0].control_cleared == 0
+    assert set(found.trials[0].changes) >= {"as_it_was"} and len(found.trials[0].changes) == 2
+    causes = [
+        {f.cause for f in side if f.outcome == "fault"} for side in (found.before, found.after)
+    ]
+    assert "state_not_carried" in causes[0] and "state_not_carried" not in causes[1]
+    assert {g.aspect for g in found.grades_after} == {"temporal", "saliency", "forecast"}
+    assert next(r for r in found.scores if r.system == "knowable").metrics["ceiling"].value > 0.3
+
+
+def test_the_page_shows_both_models(made):
+    page = (made / "improve.html").read_text()
+    for part in ("carry the state", "as it was", "improve_chart_importance", "run_dir="):
+        assert part in page
+    assert "SIMULATED" in page
+
+
+def test_a_second_run_trains_nothing_and_another_language_is_only_drawn(made):
+    before = {p: p.stat().st_mtime_ns for p in made.rglob("record.json")}
+    assert main(words(made, "report.language=ko")) == 0
+    assert {p: p.stat().st_mtime_ns for p in made.rglob("record.json")} == before
+    assert 'lang="ko"' in (made / "improve.ko.html").read_text()
+
+
+def test_the_plan_stays_readable(made):
+    text = (made / "improve" / "plan.txt").read_text()
+    assert "[x] carry_state" in text and "[.] temporal_attention" in text
+
+
+def test_a_budget_of_no_time_keeps_what_is_finished(made, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(made, copy)
+    shutil.rmtree(copy / "improve" / "trials" / "carry_state")
+    assert main(words(copy, "improve.minutes=0.000001")) == 0
+    assert "left out" in {r.state for r in result(copy).plan}
+    assert result(copy).patch == {} and result(copy).trials == ()
+    assert not list((copy / "improve" / "trials").glob("carry*"))
+
+
+def test_every_arm_starts_from_the_same_ill_weights_and_is_sealed(made):
+    arms = sorted((made / "improve" / "trials").glob("*/seed_3"))
+    runs = [records.load(folder, TrialRun) for folder in arms]
+    assert {"as_it_was", "carry_state"} <= {r.arm for r in runs}
+    assert len({len(records.load_arrays(folder)["issue_time"]) for folder in arms}) == 1
+
+
+def test_a_system_without_images_is_refused(made, capsys):
+    assert main(words(made, "systems.full=[solar_wind]")) == 2
+    assert "an improvement looks at a system with images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [("improve.seeds=0", "a count is at least 1"), ("improve.margin=-1", "a limit is 0 or more")],
+)
+def test_a_wrong_limit_is_refused(change, told, capsys):
+    assert main(["config", "validate", change]) == 2
+    assert told in capsys.readouterr().err
+
+
+def predictions(shift, n=400):
+    times = np.arange(n, dtype=np.int64) * 86400
+    rng = np.random.default_rng(0)
+    y = rng.normal(2, 0.5, (n, 24))
+    f = y + shift
+    return Predictions(
+        "x", times, f, np.expm1(f), np.expm1(y), np.zeros(0), np.zeros((n, 24, 0)),
+        np.full((n, 3, 3), np.nan), np.zeros(n, np.int64),
+    )  # fmt: skip
+
+
+def test_an_error_change_is_a_share_of_the_targets_variance():
+    worse, good = predictions(0.3), predictions(0.1)
+    change = paired_change([(worse, good)], 200, 0)
+    y = np.log1p(good.observed).reshape(400, 3, 8).mean(2)
+    assert change.value == pytest.approx((0.09 - 0.01) / y.var(0).mean(), rel=1e-6)
+    assert change.low is not None and change.low > 0
+    back = paired_change([(good, worse)], 200, 0)
+    assert back.value == pytest.approx(-change.value)
+    same = paired_change([(good, good), (worse, worse)], 200, 0)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_patches_of_faults_are_joined():
+    a, b = {"faults": {"$without": ["x"]}, "k": 1}, {"faults": {"$without": ["y"]}, "k": 2}
+    assert merged([a, b]) == {"faults": {"$without": ["x", "y"]}, "k": 2}
+
+
+def test_a_difference_names_the_keys_that_change():
+    assert difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == {"a.c": "2 -> 3"}
+
+
+def test_ranges_cover_every_frame_once():
+    assert ranges(28) == [(0, 7), (7, 14), (14, 21), (21, 28)]
+    assert ranges(3) == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_a_probe_finds_the_frames_that_tell():
+    import torch
+
+    from heliosight.core.batch import Batch
+
+    n, rng = 240, np.random.default_rng(1)
+    frames = rng.normal(120, 10, (n, 1, 4, 6, 6)).astype(np.float32)
+    drive = rng.standard_normal(n)
+    frames[:, :, 3] += 20 * drive[:, None, None, None].astype(np.float32)
+    target = np.expm1(2 + 0.3 * drive)[:, None].repeat(8, 1)
+    batch = Batch(
+        {"images": torch.tensor(frames)}, {"images": torch.ones(n, 1, 4, dtype=torch.bool)},
+        torch.arange(n) * 86400 * 2, torch.tensor(target).float(),
+        torch.ones(n, 8, dtype=torch.bool),
+    )  # fmt: skip
+    found = from_probe(batch, ranges(4))
+    assert found.low[3] > 0.5 and max(found.low[:3]) < 0.05
+
+
+def test_a_study_covers_every_fault_and_healthy_world():
+    asked = list(cases(10))
+    assert len(asked) == 10 * (len(PLANTED) + len(HEALTHY))
+    assert [c.seed for c in asked[: len(PLANTED)]] == [1] * len(PLANTED)
+
+
+def test_rates_have_exact_intervals():
+    # Clopper & Pearson: 20 of 20 has the lower end 0.025 ** (1 / 20)
+    assert rate([True] * 20).low == pytest.approx(0.025 ** (1 / 20))
+    assert rate([False] * 10).high == pytest.approx(1 - 0.025 ** (1 / 10))
+    assert rate([]).how == "no case"
+
+
+def test_a_study_is_summed_up_by_case(made):
+    from heliosight.workflows.config import AppConfig
+    from heliosight.workflows.run import Run
+
+    ill = RepairCase(case="a", seed=1, planted=("x",), found=("x",), repaired=True)
+    harmed = RepairCase(
+        case="a", seed=2, planted=("x",), gain=Interval(-0.1, -0.2, -0.01), harmed=True
+    )
+    well = RepairCase(case="b", seed=1, prescribed=("branch_norm",))
+    record = summary(Run(AppConfig(), made), [ill, harmed, well], 30)
+    assert record.rates["repaired"].value == 0.5
+    assert record.rates["harmed"].value == pytest.approx(1 / 3)
+    assert record.rates["prescribed to the healthy"].value == 1.0
+    assert lines(record)[0] == "3 of 30 cases"
