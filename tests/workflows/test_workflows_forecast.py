@@ -179,6 +179,13 @@ def test_stale_inputs_widen_or_withhold_and_say_so(run, tmp_path, capsys):
         assert record.answers == ("climatology",)
     assert np.isfinite(arrays.reference_quantiles).all()
     assert "stale:" in capsys.readouterr().out
+    forecast(run, "--at", "2012-10-15T12:00", "forecast.explain=false")
+    later, _ = archive.read(archive.listed()[-1])
+    mine = [p for p in later.past if p.where == "archive" and p.system == "full"]
+    assert len(mine) == 3
+    if set(record.statuses) == {"withheld"}:
+        assert all("coverage_90" not in p.metrics or p.metrics["coverage_90"].value >= 0
+                   for p in mine)  # fmt: skip
 
 
 def test_a_missing_table_is_an_unobserved_input(run, tmp_path, capsys):
@@ -210,6 +217,18 @@ def test_the_clock_forecasts_beyond_the_data_and_says_how_old_they_are(run):
     assert {s.age_hours for s in record.inputs if s.modality == "solar_wind"} == {24.0}
     assert record.statuses[0] in ("widened", "withheld")
     assert np.isfinite(arrays.reference_quantiles).all()
+
+
+def test_an_altered_entry_is_told_of_and_stops_no_forecast(once, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(once, run)
+    archive = Archive(run / "forecast")
+    path = archive.entry(archive.listed()[0].name) / "record.json"
+    path.write_text(path.read_text().replace('"full"', '"fool"'))
+    forecast(run, "verify", code=1)
+    assert "1 archived forecasts cannot be read" in capsys.readouterr().out
+    forecast(run, "--at", "2012-10-15T12:00", "forecast.explain=false")
+    assert "1 archived forecasts cannot be read" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

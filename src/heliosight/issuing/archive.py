@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,13 +105,17 @@ class Archive:
         ]
 
     def verified(self) -> list[tuple[Listed, ForecastVerification, dict[str, np.ndarray]]]:
-        """Every verified entry with its verification and that record's arrays."""
+        """Every verified entry with its verification and that record's arrays.
+
+        A verification that cannot be read is passed over: it can be made again, entries cannot.
+        """
         found = []
         for entry in self.listed():
             folder = self.verification(entry.name)
             if is_sealed(folder):
-                record = records.load(folder, ForecastVerification)
-                found.append((entry, record, records.load_arrays(folder)))
+                with suppress(RecordError):
+                    record = records.load(folder, ForecastVerification)
+                    found.append((entry, record, records.load_arrays(folder)))
         return found
 
 

@@ -98,7 +98,7 @@ def _one(study: Study) -> StageResult:
     issuer = Issuer(study, system, number, source.tables, config.windows)
     made = issuer.issue(np.array([source.issue]))
     archive = archive_of(run)
-    verify_entries(archive, study, source.tables.get(INDEX), source.issue)
+    _, problems = verify_entries(archive, study, source.tables.get(INDEX), source.issue)
     record = replace(
         _record(study, issuer, made, source.hindcast),
         inputs=issuer.states(source.issue),
@@ -108,7 +108,8 @@ def _one(study: Study) -> StageResult:
         past=past_scores(study, system, source.issue, archive),
     )
     entry = _archive_one(archive, study, issuer, record, made.arrays)
-    return StageResult(record, _lines(record, made.arrays, archive.entry(entry.name)))
+    told = _lines(record, made.arrays, archive.entry(entry.name))
+    return StageResult(record, (*told, *_unreadable(problems)))
 
 
 def _calls(study: Study, issuer: Issuer, made: Made) -> tuple[DayCall, ...]:
@@ -214,10 +215,17 @@ def _frames(issuer: Issuer, issue: int) -> tuple[str, ...]:
 def _verify(run: Run) -> StageResult:
     study, archive = study_of(run), archive_of(run)
     tables = _tables(study)
-    done = verify_entries(archive, study, tables.get(INDEX), newest(tables))
-    waiting = len(archive.listed()) - len(archive.verified())
+    done, problems = verify_entries(archive, study, tables.get(INDEX), newest(tables))
+    waiting = len(archive.listed()) - len(archive.verified()) - len(problems)
     line = f"{len(done)} entries verified now, {waiting} wait for observations: {archive.folder}"
-    return StageResult(tuple(done), (line,))
+    return StageResult(tuple(done), (line, *_unreadable(problems)), bool(problems))
+
+
+def _unreadable(problems: list[str]) -> tuple[str, ...]:
+    """Entries of the archive that cannot be read, the first with its reason."""
+    if not problems:
+        return ()
+    return (f"{len(problems)} archived forecasts cannot be read, the first: {problems[0]}",)
 
 
 def _json(value: dict[str, Any]) -> bytes:

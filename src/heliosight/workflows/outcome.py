@@ -8,6 +8,7 @@ import numpy as np
 
 from heliosight.core import records
 from heliosight.core.clock import DAY, HOUR, to_seconds
+from heliosight.core.errors import HeliosightError
 from heliosight.core.issued import ForecastVerification, IssuedArrays, IssuedForecast, PastScore
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Interval
@@ -33,32 +34,58 @@ _MOST_ROWS = 3000
 
 def verify_entries(
     archive: Archive, study: Study, table: Table | None, known_until: int
-) -> list[ForecastVerification]:
-    """Verify every entry whose outcome in a table of ap was known at a moment; others wait."""
+) -> tuple[list[ForecastVerification], list[str]]:
+    """Verify every entry whose outcome in a table of ap was known at a moment; others wait.
+
+    Returns
+    -------
+    The new verifications, and what is wrong with entries that cannot be read: an old or altered
+    entry is told of, and keeps nobody from tonight's forecast.
+    """
+    done: list[ForecastVerification] = []
+    problems: list[str] = []
     if not isinstance(table, SeriesTable):
-        return []
-    done = []
+        return done, problems
     for entry in archive.unverified(known_until - _HORIZON):
-        record, arrays = archive.read(entry)
+        try:
+            record, arrays = archive.read(entry)
+        except HeliosightError as error:
+            problems.append(f"{entry.name}: {error}")
+            continue
         observed = features.values_at(
             table, "ap", arrays.valid_time, np.full(len(arrays.init_time), known_until)
         )
-        if not np.isfinite(observed).all():
-            continue
-        made = ForecastVerification(
-            provenance=study.run.provenance(entry.hash, {"data": study.store.hash}),
-            entry=entry.name,
-            entry_hash=entry.hash,
-            issue_times=record.issue_times,
-            systems=(record.system, *record.references),
-            complete=True,
-            data=study.store.hash,
-        )
-        scores = np.stack([crps(p) for p in systems(record, arrays, observed)], 1)
-        kept = {"observed": observed.astype(np.float32), "crps": scores.astype(np.float32)}
-        records.save(archive.verification(entry.name), made, kept)
-        done.append(made)
-    return done
+        if np.isfinite(observed).all():
+            done.append(_verify(archive, study, entry, record, arrays, observed))
+    return done, problems
+
+
+def _verify(
+    archive: Archive,
+    study: Study,
+    entry: Listed,
+    record: IssuedForecast,
+    arrays: IssuedArrays,
+    observed: np.ndarray,
+) -> ForecastVerification:
+    made = ForecastVerification(
+        provenance=study.run.provenance(entry.hash, {"data": study.store.hash}),
+        entry=entry.name,
+        entry_hash=entry.hash,
+        issue_times=record.issue_times,
+        systems=(record.system, *record.references),
+        complete=True,
+        data=study.store.hash,
+    )
+    low, high = arrays.quantiles[..., 0], arrays.quantiles[..., -1]
+    inside = np.where(np.isnan(low), np.nan, (observed >= low) & (observed <= high))
+    kept = {
+        "observed": observed.astype(np.float32),
+        "crps": np.stack([crps(p) for p in systems(record, arrays, observed)], 1),
+        "inside_90": inside.astype(np.float32),
+    }
+    records.save(archive.verification(entry.name), made, kept)
+    return made
 
 
 def systems(
@@ -93,7 +120,7 @@ def systems(
 
 def past_scores(study: Study, system: str, issue: int, archive: Archive) -> tuple[PastScore, ...]:
     """How the model and its references did, as far as outcomes were known at `issue`."""
-    return (*_block_scores(study, system, issue), *_archive_scores(archive, issue))
+    return (*_block_scores(study, system, issue), *_archive_scores(archive, system, issue))
 
 
 def _block_scores(study: Study, system: str, issue: int) -> tuple[PastScore, ...]:
@@ -122,39 +149,36 @@ def _block_scores(study: Study, system: str, issue: int) -> tuple[PastScore, ...
     return (PastScore(BLOCK, "", 0, facts), *found)
 
 
-def _archive_scores(archive: Archive, issue: int) -> tuple[PastScore, ...]:
-    """On the archive: forecasts as they were issued, verified since."""
+def _archive_scores(archive: Archive, system: str, issue: int) -> tuple[PastScore, ...]:
+    """On the archive: forecasts of this system as they were issued, verified since."""
     verified = [
-        (entry, record, arrays)
-        for entry, record, arrays in archive.verified()
-        if _last_end(record) <= issue
+        (record, arrays)
+        for _, record, arrays in archive.verified()
+        if _last_end(record) <= issue and record.systems == (system, *ISSUED)
     ]
     if not verified:
         return ()
-    scores = np.concatenate([a["crps"] for _, _, a in verified])
-    inside = np.concatenate([_covered(archive, entry, a) for entry, _, a in verified])
+    scores = np.concatenate([a["crps"] for _, a in verified])
+    inside = np.concatenate([a["inside_90"] for _, a in verified])
     found = [PastScore(ARCHIVE, "", 0, {"forecasts": Interval(float(len(scores)))})]
-    for k, name in enumerate(verified[0][1].systems):
+    for k, name in enumerate((system, *ISSUED)):
         for day in (1, 2, 3):
-            part = scores[:, k, 8 * (day - 1) : 8 * day]
-            metrics = {"crps_ap": Interval(float(np.nanmean(part)))}
-            if k == 0:
-                covered = inside[:, 8 * (day - 1) : 8 * day]
-                metrics["coverage_90"] = Interval(float(np.nanmean(covered)))
-            found.append(PastScore(ARCHIVE, name, day, metrics))
+            leads = slice(8 * (day - 1), 8 * day)
+            means = {"crps_ap": _mean(scores[:, k, leads])}
+            means |= {"coverage_90": _mean(inside[:, leads])} if k == 0 else {}
+            given = {key: value for key, value in means.items() if value is not None}
+            found.append(PastScore(ARCHIVE, name, day, given))
     return tuple(found)
+
+
+def _mean(values: np.ndarray) -> Interval | None:
+    """The mean of what was not withheld, None where everything was."""
+    known = values[np.isfinite(values)]
+    return Interval(float(known.mean())) if len(known) else None
 
 
 def _last_end(record: ForecastVerification) -> int:
     return to_seconds(record.issue_times[-1]) + 72 * HOUR
-
-
-def _covered(archive: Archive, entry: Listed, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """`(N, L)` 1 where the outer interval held what was observed, NaN where withheld."""
-    _, issued = archive.read(entry)
-    low, high = issued.quantiles[..., 0], issued.quantiles[..., -1]
-    inside = (arrays["observed"] >= low) & (arrays["observed"] <= high)
-    return np.where(np.isnan(low), np.nan, inside)
 
 
 def _until(given: Predictions, last: int) -> Predictions:
