@@ -16,9 +16,9 @@ from heliosight.subject.config import OutputConfig
 def output_of(config: OutputConfig, leads: int) -> Callable[[Any], Tensor]:
     """An `output` for `wrap`: takes the named part, drops axes of length 1, gives `(B, L)` ap.
 
-    Raises (when called)
+    Raises
     ------
-    SubjectError : nothing of that name, or no tensor.
+    SubjectError : when called, nothing of that name, or no tensor.
     """
 
     def read(raw: Any) -> Tensor:
