@@ -215,7 +215,9 @@ def _record(case: Case, found: Diagnosis, ready: _Ready) -> CertifiedCase:
     unresolved = tuple(
         f"{f.check} {f.subject}: {f.reason}" for f in asked if f.outcome == "inconclusive"
     )
-    model = f"{case.architecture} {case.spectrum} {case.seed}"
+    recipe = case.planting.recipe
+    training = "" if recipe == Recipe() else f" {digest(dump(recipe))[:8]}"
+    model = f"{case.architecture} {case.spectrum} {case.seed}{training}"
     return CertifiedCase(
         stratum=case.stratum, kind=case.kind, severity=case.severity,
         architecture=case.architecture, model=model, span=case.span, exact=case.exact,

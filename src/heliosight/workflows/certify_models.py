@@ -42,7 +42,7 @@ from heliosight.zoo.recipes import Recipe
 
 WEIGHTS, LOG = "weights.safetensors", "log.jsonl"
 RATE, EPOCHS, EPOCH_WINDOWS, BATCH = 3e-3, 6, 960, 64
-QUICK_WINDOWS = 640
+QUICK_WINDOWS = 448
 TRAINED_BY = (
     "sun", "models", "training", "zoo/worlds.py", "zoo/recipes.py", "zoo/architectures.py",
     "workflows/certify_models.py", "workflows/certify_worlds.py",

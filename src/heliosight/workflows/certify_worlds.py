@@ -22,7 +22,7 @@ from heliosight.zoo.recipes import law_of
 from heliosight.zoo.worlds import SPECTRA, planted_tables, specification
 
 TRAIN, VALIDATION, TEST = (0.0, 0.5), (0.52, 0.58), (0.6, 1.0)  # shares of a world's time
-QUICK_YEARS = 3
+QUICK_YEARS = 2
 VALIDATION_HOURS, TEST_HOURS = 12, 24
 
 
