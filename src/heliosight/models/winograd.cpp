@@ -212,7 +212,7 @@ static void convolve(Map m1, Map m2, const float *packed, i64 outs, Grid g, i64 
 
 // Cephes' expf, tanhf: within 2 units in the last place; a NaN stays a NaN
 static inline float exponential(float x) {
-    x = x > 88.0f ? 88.0f : x;
+    x = x > 87.0f ? 87.0f : x;  // beyond, sigmoids would be too small to be normal numbers
     x = x < -87.0f ? -87.0f : x;
     const float magic = 12582912.0f, n = (x * 1.44269504f + magic) - magic;
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
