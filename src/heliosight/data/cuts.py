@@ -159,7 +159,7 @@ class Grid:
         """Row of each stamp; `absent` off the grid, before it and after it."""
         since = stamps - self._first
         slots = since // self._cadence  # twice as fast as divmod
-        rows = self._row[(slots + 1).clip(0, len(self._row) - 1)]
+        rows = self._row.take(slots + 1, mode="clip")
         return np.where(slots * self._cadence == since, rows, self.absent)
 
 
