@@ -7,7 +7,7 @@ and what acts on single rows like them qualify, so nothing is assumed of the mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -23,14 +23,19 @@ BY_ROW = (
 )  # fmt: skip
 
 
-def stems(module: nn.Module) -> list[nn.Module]:
-    """Outermost sub-modules that are a convolution or a sequence of what acts row by row."""
+def stems(module: nn.Module, cells: Collection[nn.Module] = ()) -> list[nn.Module]:
+    """Outermost sub-modules that are a convolution or a sequence of what acts row by row.
+
+    cells : parts called once a frame, whose own convolutions are left to them.
+    """
     found: list[nn.Module] = []
     for child in module.children():
+        if any(child is cell for cell in cells):
+            continue
         if _convolves(child):
             found.append(child)
         else:
-            found += stems(child)
+            found += stems(child, cells)
     return found
 
 
@@ -63,7 +68,9 @@ def remembered_rows(subject: Subject, batch: Batch) -> Iterator[None]:
 def _remembered(subject: Subject, batch: Batch) -> list[tuple[nn.Module, Tensor, Tensor]]:
     """Stems with the rows they got and gave in one forward."""
     calls: dict[int, list[tuple[Tensor, Tensor]]] = {}
-    candidates = stems(subject.module)
+    candidates = stems(subject.module, [p for r, p in subject.parts.items() if r[:5] == "cell."])
+    if not candidates:
+        return []
     handles = [
         stem.register_forward_hook(
             lambda module, args, output: calls.setdefault(id(module), []).append((args[0], output))

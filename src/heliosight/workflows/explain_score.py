@@ -83,16 +83,17 @@ def _scored(run: Run, world: str, seed: int, known: KnownSun) -> ScoredModel:
     study = world_study(run, world, seed)
     system = main_system(run)
     config = study.run.config.explain
-    own = replace(config.score, worlds={}, seeds=(seed,))  # other cells change nothing here
+    rules = config.score  # not what is asked of the scores afterwards, nor other cells
+    asked = (rules.windows, rules.apart_days, rules.issues, rules.members)
     learned = key_of(study, system, 0)
-    key = run.key("scored_model", learned, config.method, config.context, own, world)
+    key = run.key("scored_model", learned, config.method, config.context, asked, world)
     folder = study.run.folder / "score"
     made = run.made(folder, ScoredModel, key)
     if made is None:
         trained(study, system, 0)
         made = _score(study, world, seed, known, key)
         records.save(folder, made)
-    return made
+    return replace(made, bound=rules.bound)
 
 
 def world_study(run: Run, world: str, seed: int) -> Study:
@@ -125,9 +126,8 @@ def _score(study: Study, world: str, seed: int, known: KnownSun, key: str) -> Sc
         seed,
         explained_share(forecast, target.leads),
         *known.bracket(target.leads),
-        config.score.bound,
-        found,
-        len(chosen),
+        scores=found,
+        windows=len(chosen),
     )
 
 
