@@ -1,6 +1,6 @@
 import pytest
 import torch
-from diagnosis_worlds import CALL, SPEC, Net, net, outcome, windows
+from diagnosis_worlds import CALL, SPEC, Eye, Net, net, outcome, windows
 from torch import nn
 
 from heliosight.diagnosis import DiagnosisConfig, diagnose
@@ -45,12 +45,32 @@ def test_a_planted_fault_is_found_and_named(batch, fault, check, subject, cause)
 def test_a_state_that_is_not_carried_is_found_by_t4(batch):
     findings = diagnose(net(eye="not_carried"), batch, EXACT).findings
     cell = [f for f in findings if f.check == "T4"]
-    assert [f.cause for f in cell] == ["", "state_not_carried"]
+    assert [f.cause for f in cell] == ["", "state_not_carried", ""]
 
 
 def test_a_detached_state_is_still_carried(batch):
     findings = diagnose(net(eye="state_detached"), batch, EXACT).findings
-    assert [f.outcome for f in findings if f.check == "T4"] == ["healthy", "healthy"]
+    assert [f.outcome for f in findings if f.check == "T4"] == ["healthy"] * 3
+
+
+def test_answers_that_repeat_are_found(batch):
+    """Without a state, a cell that is given one frame again and again answers the same."""
+
+    class Stuck(Eye):
+        def forward(self, sdo):
+            x = (sdo - 120) / 20
+            zero = x.new_zeros(len(x), self.cell.hidden, *x.shape[-2:])
+            for _ in range(x.shape[1]):
+                state = self.cell(x[:, -1], (zero, zero))
+            return state[0].mean((2, 3))
+
+    subject = net()
+    subject.module.eye.__class__ = Stuck
+    found = diagnose(subject, batch, EXACT).findings
+    causes = [f.cause for f in found if f.check == "T4"]
+    assert causes == ["same_frame", "state_not_carried", "same_answer"]
+    plain = outcome(diagnose(net(), batch, EXACT), "T4")
+    assert plain.outcome == "healthy"
 
 
 def test_the_position_bug_is_both_batch_leakage_and_order_blindness(batch):

@@ -16,11 +16,10 @@ from typing import final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from heliosight.core.batch import Batch
 
-GRID, SPANS, DARKEST, SAMPLE = 3, 3, 0.1, 64
+GRID, SPANS, DARKEST, SAMPLE = 3, 3, 0.1, 32
 
 
 @final
@@ -69,41 +68,49 @@ class Answers:
 @final
 @dataclass(frozen=True)
 class Retina:
-    """Mean frame `(C, 1, H, W)`, spread and dark threshold `(C, 1, 1, 1)` of an image modality."""
+    """What brightness is counted from: `(C, 1, K)` cells of the mean frame and `(C, 1, 1)` spread.
 
-    mean: Tensor
+    edge : `(C, 1, H, W)`; a pixel is dark when it lies below it after its frame's own level (the
+        mean of its pixels less that of the mean frame) is taken off.
+    """
+
+    cells: Tensor
     spread: Tensor
-    dark: Tensor
+    edge: Tensor
+    level: Tensor
 
     @staticmethod
     def learned(images: Tensor) -> Retina:
         """From frames `(N, C, T, H, W)`, a sample of them."""
-        every = max(1, len(images) // SAMPLE)
-        x = images[::every].float()
-        mean = x.mean((0, 2), keepdim=True)
-        spread = (x - mean).pow(2).mean((0, 2, 3, 4), keepdim=True).sqrt().clamp(min=1e-6)
-        z = _level_free((x - mean) / spread).transpose(0, 1).flatten(1)
-        place = int(DARKEST * z.shape[1])
-        dark = torch.stack([row[:: max(1, z.shape[1] // 10**6)] for row in z])
-        place = int(DARKEST * dark.shape[1])
-        threshold = dark.sort(1).values[:, place]
-        return Retina(mean[0], spread[0], threshold.reshape(-1, 1, 1, 1))
+        x = images[:: max(1, len(images) // SAMPLE)].float()
+        mean = x.mean((0, 2))[:, None]
+        level = mean.mean((-2, -1), keepdim=True)
+        away = x - mean
+        spread = away.pow(2).mean((0, 2, 3, 4)).sqrt().clamp(min=1e-6)
+        away = away - away.mean((-2, -1), keepdim=True)
+        rows = away.transpose(0, 1).flatten(1)
+        rows = rows[:, :: max(1, rows.shape[1] // 10**6)]
+        dark = rows.kthvalue(max(1, int(DARKEST * rows.shape[1])), 1).values
+        edge = mean + dark[:, None, None, None]
+        return Retina(_cells(mean), spread[:, None, None], edge, level)
 
     def values(self, images: Tensor) -> Tensor:
         """`(N, C, T, 2 GRID^2)` answers of frames `(N, C, T, H, W)`."""
-        z = (images.float() - self.mean) / self.spread
-        dark = (_level_free(z) < self.dark).float()
-        return torch.cat([_cells(z), _cells(dark)], -1)
-
-
-def _level_free(z: Tensor) -> Tensor:
-    return z - z.mean((-2, -1), keepdim=True)
+        x = images.float()
+        brightness = (_cells(x) - self.cells) / self.spread
+        own = x.mean((-2, -1), keepdim=True) - self.level
+        return torch.cat([brightness, _cells((x < self.edge + own).float())], -1)
 
 
 def _cells(x: Tensor) -> Tensor:
-    grid = min(GRID, x.shape[-1])
-    pooled = F.adaptive_avg_pool2d(x.flatten(0, 2)[:, None], grid)
-    return pooled.reshape(*x.shape[:3], -1)
+    """`(..., GRID^2)` means of `(..., H, W)` over a grid of cells."""
+    size = x.shape[-1]
+    grid = min(GRID, size)
+    weights = torch.zeros(size, grid)
+    for i in range(grid):
+        start, end = i * size // grid, -(-(i + 1) * size // grid)
+        weights[start:end, i] = 1 / (end - start)
+    return (weights.T @ (x @ weights)).flatten(-2)
 
 
 def answers(batch: Batch, m: str, retina: Retina | None) -> Answers:

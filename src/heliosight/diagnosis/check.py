@@ -19,6 +19,7 @@ class Check(ABC):
     cost : roughly what it computes, in forwards F and backwards G of a window.
     rule : how the outcome follows from the number.
     level : the first level that runs it.
+    alone : it changes global state (the default precision) and runs beside no other check.
     """
 
     id: ClassVar[str]
@@ -27,6 +28,7 @@ class Check(ABC):
     cost: ClassVar[str]
     rule: ClassVar[str]
     level: ClassVar[str] = "quick"
+    alone: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, evidence: Evidence) -> list[Finding]:

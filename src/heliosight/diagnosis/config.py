@@ -54,7 +54,7 @@ class DiagnosisConfig:
     scale: Scale = "log"
     chunk: int = 16
     explained: int = 24
-    probed: int = 2048
+    probed: int = 1024
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from heliosight.core.batch import Batch
-from heliosight.core.errors import ConfigError, NotApplicable, SubjectError
+from heliosight.core.errors import ConfigError, SubjectError
 from heliosight.core.ports import WindowSource
-from heliosight.core.progress import bar
-from heliosight.core.records import Diagnosis, Finding, Outcome, Provenance
-from heliosight.diagnosis.blocks import TooFew
+from heliosight.core.records import Diagnosis, Finding, Provenance
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.config import DiagnosisConfig
 from heliosight.diagnosis.elements import Channels, Frames
@@ -29,6 +25,7 @@ from heliosight.diagnosis.memory import StateRemembers
 from heliosight.diagnosis.output import Collapse, PersistenceCopy
 from heliosight.diagnosis.recurrence import CallsGetFrames
 from heliosight.diagnosis.rotation import FollowsSun
+from heliosight.diagnosis.running import run_all
 from heliosight.diagnosis.structure import BatchIndependence, Causality, OrderSeen
 from heliosight.diagnosis.training import ClipsFairly, LearnsAtPace, OverfitOnset
 from heliosight.diagnosis.usage import DataHold, LossNeeds, OutputMoves, UseVerdict
@@ -76,6 +73,7 @@ def diagnose(
     records: Sequence[Mapping[str, Any]] = (),
     data_times: np.ndarray | None = None,
     shared: dict[Any, Any] | None = None,
+    workers: int = 1,
 ) -> Diagnosis:
     """All findings on one subject, which is left bit-identical.
 
@@ -95,6 +93,8 @@ def diagnose(
     data_times : `(M,)` issue times of all windows of the source, those the subject has learned from
         as well: what the data hold (T10) is asked of as many windows as there are.
 
+    workers : checks that run at once, each on a copy of the subject.
+
     Raises
     ------
     SubjectError : the windows are not ordered, or the subject gives no forecast at all.
@@ -107,13 +107,8 @@ def diagnose(
         problems = check_subject(subject, batch.select(slice(0, 4)))
         more = _more(windows, data_times, config)
         evidence = Evidence(subject, batch, config, explainers, records, more, shared)
-        findings, seconds = [_problem(text) for text in problems], {}
-        with bar("diagnose", len(selected)) as running:
-            for check in selected:
-                start = time.perf_counter()
-                findings += run(check, evidence)
-                seconds[check.id] = time.perf_counter() - start
-                running.advance(note=f"{check.id} {seconds[check.id]:.1f} s")
+        found, seconds = run_all(selected, evidence, workers)
+        findings = [*map(_problem, problems), *found]
         parts = subject.paths
     inputs = {name: f"{m} ({order})" for name, (m, order) in subject.inputs.items()}
     return Diagnosis(
@@ -142,21 +137,6 @@ def chosen(config: DiagnosisConfig) -> list[Check]:
         return [known[name] for name in config.checks]
     allowed = LEVELS[: LEVELS.index(config.level) + 1]
     return [check for check in CHECKS if check.level in allowed]
-
-
-def run(check: Check, evidence: Evidence) -> list[Finding]:
-    """A check's findings with their cost; what cannot be asked or fails is told as a finding."""
-    start = time.perf_counter()
-    try:
-        findings: Sequence[Finding] = check.run(evidence)
-    except NotApplicable as error:
-        outcome: Outcome = "inconclusive" if isinstance(error, TooFew) else "not_applicable"
-        findings = [check.finding("subject", outcome, "", None, str(error))]
-    except Exception as error:  # noqa: BLE001 - the other checks still run; the reason is kept
-        reason = f"the check failed: {type(error).__name__}: {error}"
-        findings = [check.finding("subject", "inconclusive", "", None, reason)]
-    seconds = (time.perf_counter() - start) / max(1, len(findings))
-    return [replace(f, seconds=seconds) for f in findings]
 
 
 def _windows(

@@ -21,6 +21,7 @@ from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.usage import (
     Answer,
     Use,
+    Verdict,
     gain_left,
     held,
     holding,
@@ -32,7 +33,7 @@ from heliosight.diagnosis.usage import (
     uses,
 )
 
-GROUPS = 14
+GROUPS, SHIFTS = 14, 6
 HELD = 0.95
 
 
@@ -45,7 +46,8 @@ class Channels(Check):
     needs: ClassVar[str] = "a modality with several channels or variables"
     cost: ClassVar[str] = "1 F per window and channel, ridge probes"
     rule: ClassVar[str] = (
-        "constant or bitwise equal to another: fault; else the rule of USE on the channel alone"
+        "constant or bitwise equal to another: fault; used and harm excluded (equivalence test): "
+        "fine, for channels repeat each other; else the rule of USE on the channel alone"
     )
     level: ClassVar[str] = "standard"
 
@@ -85,7 +87,7 @@ class Channels(Check):
                 continue
             columns = evidence.own_sample.answers[m].channel(variables.index(v)).features()
             outcome, cause, reason, action = unless_known(
-                evidence, columns, judge(used(evidence, use), need[v], hold[v])
+                evidence, columns, _channel(evidence, use, need[v], hold[v])
             )
             value = use.share.interval()
             findings.append(
@@ -94,14 +96,16 @@ class Channels(Check):
         return findings
 
     def _use(self, evidence: Evidence, m: str, i: int) -> Use:
+        """A series is cheap to encode again: all windows and more shifts than for images."""
+        series = evidence.batch.inputs[m].ndim == 3 and evidence.crossable
+        every, count = (1, SHIFTS) if series else (2, 2)
         axis = 1 if evidence.batch.inputs[m].ndim == 5 else 2
-        place = slice(None, None, 2)
-        index = np.arange(len(evidence.batch))[place]
+        index = np.arange(len(evidence.batch))[::every]
         kept = []
-        for other, usable in evidence.shifts[:2]:
+        for other, usable in evidence.shifts[:count]:
             full = np.full(evidence.forecast.shape, np.nan)
             y = changed(evidence, m, index, _OneChannel(evidence.batch, m, axis, i, other))
-            full[place] = np.where(usable[place][:, None], y, np.nan)
+            full[::every] = np.where(usable[::every][:, None], y, np.nan)
             kept.append(full)
         return use_of(evidence, np.stack(kept))
 
@@ -117,6 +121,15 @@ class Channels(Check):
 
 _CHANNEL = "share of forecast variance (total Sobol index)"
 _LOADER = "Correct the loader or the normalisation of this channel."
+
+
+def _channel(evidence: Evidence, use: Use, need: Answer, hold: Answer) -> Verdict:
+    """USE of one channel; whether skill needs it beside channels that repeat it is not asked."""
+    answer, config = used(evidence, use), evidence.config
+    harmless = use.gain.p_above(-config.smallest_gain) < config.level_of_test
+    if answer == "yes" and need in ("no", "unsure") and harmless and hold != "yes":
+        return "healthy", "", "used, and it costs no skill", ""
+    return judge(answer, need, hold)
 
 
 def _sick(batch: Batch, m: str, variables: tuple[str, ...]) -> dict[str, tuple[str, str]]:

@@ -7,6 +7,7 @@ as many windows as wanted, and the rest of the model computes all of them at onc
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
@@ -63,6 +64,18 @@ class Evidence:
         self._features: dict[str, Any] = {}
         self.memo: dict[str, Any] = {}
         self._shared: dict[Any, Any] = {} if shared is None else shared
+
+    def prepare(self, statistics: bool) -> None:
+        """Compute what many checks share: the forecast; for `statistics` shifts and answers too."""
+        _ = self.forecast
+        if statistics:
+            _ = self.crossable, self.shifted, self.sample
+
+    def twin(self) -> Evidence:
+        """The same evidence about a copy of the subject; what is computed is shared."""
+        other = copy.copy(self)
+        other.subject = self.subject.twin()
+        return other
 
     @property
     def modalities(self) -> list[str]:
@@ -138,8 +151,10 @@ class Evidence:
 
         Raises
         ------
-        SubjectError : some forecast is not finite.
+        SubjectError : some forecast is not finite; told again without computing again.
         """
+        if "unusable" in self.memo:
+            raise self.memo["unusable"]
         parts, features = [], []
         count, size = len(self.batch), self.config.chunk
         with bar("encode windows", -(-count // size)) as running:
@@ -152,7 +167,9 @@ class Evidence:
         found = np.concatenate(parts)
         if not np.isfinite(found).all():
             bad = int((~np.isfinite(found).all(1)).sum())
-            raise SubjectError("a forecast is finite", f"{bad} of {count} windows are not")
+            error = SubjectError("a forecast is finite", f"{bad} of {count} windows are not")
+            self.memo["unusable"] = error
+            raise error
         return found
 
     def _encode(self, batch: Batch) -> tuple[np.ndarray, dict[str, Any]]:

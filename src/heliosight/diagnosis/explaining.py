@@ -37,6 +37,7 @@ class ExplainerWorks(Check):
         "it in the planted channel"
     )
     level: ClassVar[str] = "standard"
+    alone: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding an explainer."""

@@ -34,8 +34,8 @@ class NeedsWeights(Check):
     needs: ClassVar[str] = "an explainer that passed T1, a subject with weights"
     cost: ClassVar[str] = "the explainer on 24 windows, three times"
     rule: ClassVar[str] = (
-        "rank correlation of the maps with those of the same model with the entries of every "
-        "weight tensor shuffled, two draws (jackknife over blocks): above one half is a fault"
+        "rank correlation of the maps with those of the same model with every weight tensor "
+        "shuffled over its outputs, two draws (jackknife over blocks): above one half is a fault"
     )
     level: ClassVar[str] = "standard"
 
@@ -103,14 +103,17 @@ def _mean(evidence: Evidence, terms: np.ndarray, rows: np.ndarray) -> Estimate:
 
 @contextmanager
 def shuffled(subject: Subject, seed: int, draw: int) -> Iterator[None]:
-    """Entries of every weight tensor in random order while the block runs, put back after."""
+    """Weights of every input entry in random order over the outputs, put back after the block.
+
+    Over the outputs alone: each input entry keeps its size, so a rescaled branch stays one.
+    """
     kept = [(p, p.detach().clone()) for p in subject.module.parameters()]
     stream = torch_stream(seed, "diagnosis", "shuffled_weights", draw)
     try:
         with torch.no_grad():
             for p, values in kept:
-                order = torch.randperm(values.numel(), generator=stream).to(values.device)
-                p.copy_(values.flatten()[order].reshape(values.shape))
+                order = torch.rand(values.shape, generator=stream).argsort(0).to(values.device)
+                p.copy_(values.gather(0, order) if values.ndim else values)
         yield
     finally:
         with torch.no_grad():

@@ -169,18 +169,46 @@ def _still(evidence: Evidence, parts: list[nn.Module]) -> tuple[np.ndarray, np.n
     """
     m = _encoder_of(evidence, parts[0])
     cheap = evidence.crossable and (m == "" or evidence.batch.inputs[m].ndim == 3)
-    rows = (
-        np.arange(len(evidence.batch))
-        if cheap
-        else evidence.spread(2 * evidence.config.subset_count)
-    )
+    count = len(evidence.batch) if cheap else 2 * evidence.config.subset_count
+    rows, means = evidence.spread(count), [_Mean() for _ in parts]
     with torch.no_grad(), ExitStack() as stack:
-        for part in parts:
-            stack.enter_context(change_outputs(evidence.subject, part, _averaged))
-        if cheap and m == "":
-            return rows, evidence.crossed(dict.fromkeys(evidence.modalities, rows))
-        batch = evidence.batch.select(torch.as_tensor(rows))
-        return rows, evidence.beside(batch, m, rows) if cheap else evidence.scaled(batch)
+        for part, mean in zip(parts, means, strict=True):
+            stack.enter_context(change_outputs(evidence.subject, part, mean))
+        _asked(evidence, m, rows, cheap)
+        for mean in means:
+            mean.known = True
+        return rows, _asked(evidence, m, rows, cheap)
+
+
+def _asked(evidence: Evidence, m: str, rows: np.ndarray, cheap: bool) -> np.ndarray:
+    """Forecasts of some windows, encoding again as little as may be."""
+    if cheap and m == "":
+        return evidence.crossed(dict.fromkeys(evidence.modalities, rows))
+    size, found = evidence.config.chunk, []
+    for start in range(0, len(rows), size):
+        piece = rows[start : start + size]
+        batch = evidence.batch.select(torch.as_tensor(piece))
+        found.append(evidence.beside(batch, m, piece) if cheap else evidence.scaled(batch))
+    return np.concatenate(found)
+
+
+@final
+class _Mean:
+    """Takes the mean of each call's output over windows, then gives it in its place."""
+
+    def __init__(self) -> None:
+        self.known = False
+        self._sums: dict[int, tuple[Tensor, int]] = {}
+
+    def __call__(self, index: int, output: Any) -> Any:
+        if not isinstance(output, Tensor):
+            return output
+        if self.known:
+            total, count = self._sums[index]
+            return (total / count).expand_as(output)
+        total, count = self._sums.get(index, (output.new_zeros(()), 0))
+        self._sums[index] = total + output.sum(0, keepdim=True), count + len(output)
+        return output
 
 
 def _encoder_of(evidence: Evidence, part: nn.Module) -> str:
@@ -189,10 +217,3 @@ def _encoder_of(evidence: Evidence, part: nn.Module) -> str:
         if any(inner is part for inner in evidence.subject.parts[role].modules()):
             return role.split(".")[1]
     return ""
-
-
-def _averaged(_index: int, output: Any) -> Any:
-    """The output with each window's value replaced by the mean over windows."""
-    if isinstance(output, Tensor):
-        return output.mean(0, keepdim=True).expand_as(output)
-    return output

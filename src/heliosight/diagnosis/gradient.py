@@ -34,6 +34,7 @@ class GradientReaches(Check):
         "exactly zero in float64 on every window: a channel, a step or a weight tensor is cut off; "
         "cut off but with an effect on the forecast is detached"
     )
+    alone: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a modality and one for the weights."""
@@ -210,6 +211,7 @@ class AttentionChooses(Check):
         "degenerate when there is one key, or when the query and key weights get exactly zero "
         "gradient in float64"
     )
+    alone: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding per attention layer that is asked."""

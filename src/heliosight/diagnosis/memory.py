@@ -41,6 +41,7 @@ class StateRemembers(Check):
         "does not fade; else fine"
     )
     level: ClassVar[str] = "standard"
+    alone: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a cell."""

@@ -27,11 +27,13 @@ class CallsGetFrames(Check):
     cost: ClassVar[str] = "T + 1 F of one window per modality with cells"
     rule: ClassVar[str] = (
         "one frame at a time is replaced and every call compared bitwise: call s must be given "
-        "frame s and nothing later, and what it returns must depend on frames before s"
+        "frame s and nothing later, what it returns must depend on frames before s and not be "
+        "bitwise what the call before returned in every window"
     )
+    alone: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
-        """Two findings a cell: its frames, its state."""
+        """Three findings a cell: its frames, its state, its answers."""
         cells = evidence.roles("cell.")
         if not cells:
             raise NotApplicable("this check needs a recurrent cell", "none among the parts")
@@ -39,6 +41,7 @@ class CallsGetFrames(Check):
         for role in cells:
             given, answered = dependence(evidence, role)
             findings += [self._frames(role, given), self._state(role, given, answered)]
+            findings.append(self._answers(evidence, role))
         return findings
 
     def _frames(self, role: str, given: np.ndarray) -> Finding:
@@ -76,6 +79,20 @@ class CallsGetFrames(Check):
         reason = "what a call returns depends on its own frame alone"
         return self.finding(role, "fault", statistic, value, reason, "state_not_carried", action)
 
+    def _answers(self, evidence: Evidence, role: str) -> Finding:
+        statistic = "smallest change of the answer from call to call, in its own variance"
+        change = changes(evidence, role)
+        if not len(change):
+            return self.finding(role, "not_applicable", statistic, None, "fewer than two calls")
+        value = Interval(float(change.min()), how="exact windows")
+        still = np.flatnonzero(change == 0)
+        if not len(still):
+            reason = "every call's answer differs from the one before"
+            return self.finding(role, "healthy", statistic, value, reason)
+        reason = f"the answers of {len(still)} of {len(change) + 1} calls repeat the one before"
+        action = "Give each call its own frame and the state before it."
+        return self.finding(role, "fault", statistic, value, reason, "same_answer", action)
+
 
 def _frame_fault(given: np.ndarray, first: bool) -> tuple[str, str]:
     """Cause and reason, empty when call s is given frame s and nothing later."""
@@ -95,6 +112,22 @@ def _frame_fault(given: np.ndarray, first: bool) -> tuple[str, str]:
         missing = np.flatnonzero(~given.diagonal())
         return "wrong_frame", f"calls {missing.tolist()[:5]} are not given their own frame"
     return "", ""
+
+
+def changes(evidence: Evidence, role: str) -> np.ndarray:
+    """`(calls - 1,)` mean over units of (h_s - h_(s-1))^2 / (2 Var h), some windows.
+
+    The variance of each unit is over windows, calls and places; a rescaled state changes nothing.
+    """
+    with capture_calls(evidence.subject, role) as calls, torch.no_grad():
+        evidence.subject.forecast(evidence.few)
+    if len(calls) < 2:
+        return np.zeros(0)
+    h = torch.stack([t.detach().double() for t in calls.tensors()])
+    over = (0, 1, *range(3, h.ndim))
+    spread = h.var(over, keepdim=True)
+    step = (h[1:] - h[:-1]) ** 2 / (2 * spread.clamp(min=1e-300))
+    return np.asarray(step.flatten(1).mean(1))
 
 
 def dependence(evidence: Evidence, role: str) -> tuple[np.ndarray, np.ndarray]:

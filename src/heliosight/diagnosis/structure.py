@@ -27,6 +27,7 @@ class BatchIndependence(Check):
     needs: ClassVar[str] = "a forecast"
     cost: ClassVar[str] = "6 F per exact window"
     rule: ClassVar[str] = f"the forecast alone and in another place among others: {RULE}"
+    alone: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding for the whole subject."""
@@ -64,6 +65,7 @@ class OrderSeen(Check):
     needs: ClassVar[str] = "a forecast, a modality with at least two steps"
     cost: ClassVar[str] = "8 F per exact window and modality"
     rule: ClassVar[str] = f"steps permuted in time, three permutations: {RULE}"
+    alone: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a modality."""
@@ -134,6 +136,7 @@ class Causality(Check):
         "the target given with the windows replaced by other values: the forecast must stay "
         "bitwise the same"
     )
+    alone: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding: the target does not enter."""

@@ -32,7 +32,7 @@ _RANK: dict[Outcome, int] = {
 CAUSES = (
     "batch_leakage", "wrapping", "future_leak", "order_blind", "not_connected", "detached",
     "same_frame", "no_frame", "reversed_frames", "wrong_frame", "state_not_carried",
-    "state_detached",
+    "state_detached", "same_answer",
     "steps_not_connected", "steps_detached", "constant_channel", "duplicate_channel",
     "dead_channel", "single_token", "dead_weights", "not_learning",
     "clip_domination", "starved_branch", "vanishing_state", "learned_short_memory", "time_unused",

@@ -19,18 +19,21 @@ def check_subject(subject: Subject, batch: Batch) -> list[str]:
     ------
     SubjectError : no forecast of the declared shape can be had at all.
     """
-    problems = _names(subject.spec, batch)
+    problems = _names(subject.spec, batch) + _roles(subject)
     before = {name: x.clone() for name, x in batch.inputs.items()}
     with examine(subject):
         weights = [t.clone() for t in subject.module.state_dict().values()]
         first = subject.forecast(batch)
         second = subject.forecast(batch)
+        given = batch.with_inputs({name: x.clone() for name, x in batch.inputs.items()})
+        with torch.no_grad():
+            subject.raw(given, copies=False)
         changed = [not _equal(a, b) for a, b in zip(weights, _state(subject), strict=True)]
         reaches = _reaches(subject, batch)
     problems += [
         f"the subject changes its input {name!r} in place: clone it before writing to it"
         for name, x in before.items()
-        if not _equal(x, batch.inputs[name])
+        if not _equal(x, given.inputs[name])
     ]
     if any(changed):
         problems.append("a forward in evaluation mode changes the subject's weights or buffers")
@@ -41,6 +44,17 @@ def check_subject(subject: Subject, batch: Batch) -> list[str]:
             "(dropout called with training=True) or a state is kept between calls"
         )
     return problems + reaches
+
+
+def _roles(subject: Subject) -> list[str]:
+    """Parts that name a modality there is not: no check would ever ask them."""
+    known = {*subject.spec.modalities, "fusion"}
+    return [
+        f"the part {role!r} names no modality; there are: {', '.join(subject.spec.modalities)}"
+        for role in subject.parts
+        if role.split(".")[0] in ("encoder", "cell", "rnn", "attention")
+        and role.split(".")[1] not in known
+    ]
 
 
 def _state(subject: Subject) -> list[Tensor]:

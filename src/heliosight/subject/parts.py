@@ -166,7 +166,7 @@ def _chooses(name: str, module: nn.Module) -> bool:
 
 def paths(subject: Subject) -> dict[str, str]:
     """Path inside the module of every role."""
-    names = {id(part): name or "." for name, part in subject.module.named_modules()}
+    names = {id(part): name for name, part in subject.module.named_modules()}
     return {role: names.get(id(part), "?") for role, part in subject.parts.items()}
 
 

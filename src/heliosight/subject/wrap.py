@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, final
@@ -98,13 +99,17 @@ class Subject:
             self.name,
         )
 
-    def raw(self, batch: Batch) -> Any:
-        """What the module itself returns, in evaluation mode; the mode is put back."""
+    def raw(self, batch: Batch, copies: bool = True) -> Any:
+        """What the module itself returns, in evaluation mode; the mode is put back.
+
+        copies : give the module copies, so that one that writes to its input spoils no window.
+        """
         modes = [(part, part.training) for part in self.module.modules() if part.training]
         for part, _ in modes:
             part.training = False
         try:
-            return self._call(self.module, batch.to(self.device))
+            given = batch.to(self.device)
+            return self._call(self.module, _copied(given) if copies else given)
         except SubjectError:
             raise
         except Exception as error:
@@ -121,6 +126,15 @@ class Subject:
     def describe(self) -> str:
         """Which submodule plays which role, one line each."""
         return describe(self)
+
+    def twin(self) -> Subject:
+        """The same subject on a copy of its module, which can be changed while this one runs."""
+        module = copy.deepcopy(self.module)
+        parts = {role: module.get_submodule(path) for role, path in self.paths.items()}
+        return Subject(
+            module, self._spec, self._call, self._output, parts, self.name, self._example,
+            self.inputs,
+        )  # fmt: skip
 
     @property
     def paths(self) -> dict[str, str]:
@@ -190,6 +204,10 @@ class _Function(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
+
+
+def _copied(batch: Batch) -> Batch:
+    return batch.with_inputs({name: x.clone() for name, x in batch.inputs.items()})
 
 
 def _plain_call(module: nn.Module, batch: Batch) -> Any:

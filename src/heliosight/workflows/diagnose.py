@@ -52,6 +52,7 @@ def _diagnosed(run: Run, found: Examined, key: str) -> Diagnosis:
         provenance=run.provenance(key, found.parents),
         records=found.log,
         explainers=explainers(config.explainers),
+        workers=run.config.threads,
         data_times=None if config.frames else found.all_times,
     )
 
