@@ -38,6 +38,11 @@ class Answers:
     seen: np.ndarray
     images: bool
 
+    def put(self, at: int, piece: Answers) -> None:
+        """Write the answers of some windows from row `at` on."""
+        rows = slice(at, at + len(piece.values))
+        self.values[rows], self.seen[rows] = piece.values, piece.seen
+
     def channel(self, i: int) -> Answers:
         """One channel or variable alone."""
         return Answers(self.values[:, i : i + 1], self.seen[:, i : i + 1], self.images)
@@ -119,13 +124,13 @@ def answers(batch: Batch, m: str, retina: Retina | None) -> Answers:
     if retina is None:
         values = x.double().transpose(1, 2)[..., None].numpy()
         return Answers(values, seen.transpose(0, 2, 1), False)
-    return Answers(retina.values(x).double().numpy(), seen, True)
+    return Answers(retina.values(x).numpy(), seen, True)
 
 
-def joined(pieces: list[Answers]) -> Answers:
-    """Answers of windows one after the other."""
+def blank(like: Answers, count: int) -> Answers:
+    """Room for the answers of `count` windows."""
     return Answers(
-        np.concatenate([p.values for p in pieces]),
-        np.concatenate([p.seen for p in pieces]),
-        pieces[0].images,
+        np.zeros((count, *like.values.shape[1:]), like.values.dtype),
+        np.zeros((count, *like.seen.shape[1:]), bool),
+        like.images,
     )

@@ -11,7 +11,7 @@ import numpy as np
 from heliosight.core.batch import Batch
 from heliosight.core.ports import WindowSource
 from heliosight.core.progress import bar
-from heliosight.diagnosis.answers import Answers, Retina, answers, joined
+from heliosight.diagnosis.answers import Answers, Retina, answers, blank
 from heliosight.diagnosis.blocks import block_rows
 from heliosight.diagnosis.config import DiagnosisConfig
 
@@ -53,21 +53,26 @@ def sample_of(
         m: Retina.learned(batch.inputs[m]) if batch.inputs[m].ndim == 5 else None
         for m in modalities
     }
-    pieces: dict[str, list[Answers]] = {m: [] for m in modalities}
+    found: dict[str, Answers] = {}
     times, targets, masks = [], [], []
     count = len(batch) if more is None else len(more[1])
     with bar("look at the data", -(-count // config.chunk)) as running:
+        at = 0
         for part in _pieces(batch, config.chunk, more):
             for m in modalities:
-                pieces[m].append(answers(part, m, retinas[m]))
+                piece = answers(part, m, retinas[m])
+                # one array made at once: small ones kept between large ones fragment the memory
+                found[m] = found.get(m) or blank(piece, count)
+                found[m].put(at, piece)
             times.append(part.issue_time.cpu().numpy())
             targets.append(part.target.double().cpu().numpy())
             masks.append(part.target_mask.cpu().numpy())
+            at += len(part)
             running.advance()
     when, y = np.concatenate(times), np.concatenate(targets)
     y = np.log1p(np.maximum(y, 0.0)) if config.scale == "log" else y
     return Sample(
-        {m: joined(found) for m, found in pieces.items()}, when,
+        found, when,
         block_rows(when, config.block_days), y, np.concatenate(masks), config,
     )  # fmt: skip
 
