@@ -28,7 +28,8 @@ from heliosight.core.clock import DAY
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.tables import Moments
 from heliosight.diagnosis import DiagnosisConfig, diagnose
-from heliosight.models import ConvLSTMConfig, ForecasterConfig, build_forecaster
+from heliosight.models import ForecasterConfig, build_forecaster
+from heliosight.models.images import ConvLSTMConfig
 from heliosight.subject import wrap
 from heliosight.workflows.explainers import explainers
 
