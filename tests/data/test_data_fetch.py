@@ -3,6 +3,7 @@
 import json
 import struct
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from heliosight.data.archives.catalogue import SOURCES
 from heliosight.data.fetch import FetchConfig, plan_lines, run_fetch, wish_of
 from heliosight.data.kp_ap import read_kp_ap
 from heliosight.data.live import live_tables
-from heliosight.data.net.ledger import Entry, Ledger
+from heliosight.data.net.ledger import Entry, Ledger, alone
 from heliosight.data.omni2 import read_omni2
 from heliosight.data.overlay import within
 from heliosight.data.three_hourly import three_hourly
@@ -163,6 +164,32 @@ def test_a_hindcast_reads_only_what_was_retrieved_by_then(tmp_path, archive):
     (tmp_path / entry.path).write_bytes(b"[]")
     with pytest.raises(DataError, match="fetched file is as it was fetched"):
         live_tables(tmp_path, at=NOW - 86400)
+
+
+def test_an_interval_that_ran_when_its_file_came_is_never_taken_for_finished(tmp_path, archive):
+    everything(archive)
+    fetched(archive, tmp_path, "gfz_now", now=None)
+    as_if(tmp_path, to_seconds("2026-11-25T04:30:00"))
+    ledger = Ledger(tmp_path)
+    data = swpc_kp("2026-11-25", (5.0, 5.0))
+    (tmp_path / "later.json").write_bytes(data)
+    when = "2026-11-25T06:05:00Z"
+    ledger.add(Entry("later.json", "swpc_kp", "x", "0", len(data), when, "", ""))
+    index = live_tables(tmp_path)["geomagnetic"]
+    kp = dict(zip(((index.times - to_seconds("2026-11-25")) // 3600).tolist(),
+                  index.column("kp"), strict=True))  # fmt: skip
+    assert kp[0] == 3.0 and kp[3] == 5.0  # GFZ's of 03:00 was half an interval's
+    first = next(e for e in ledger.entries.values() if e.source == "gfz_now")
+    ledger.add(replace(first, retrieved=when))  # the server said 304: the bytes are no newer
+    assert Ledger(tmp_path).since()[first.path] == to_seconds("2026-11-25T04:30:00")
+
+
+def test_two_runs_never_fetch_into_one_folder_at_once(tmp_path, archive):
+    everything(archive)
+    with alone(tmp_path), pytest.raises(DataError, match=r"one run at a time.*another one"):
+        fetched(archive, tmp_path, "swpc_kp", now=None)
+    assert not archive.asked
+    assert fetched(archive, tmp_path, "swpc_kp", now=None).fetched
 
 
 BAD_DAYS = {

@@ -10,6 +10,7 @@ from PIL import Image as Picture
 
 from heliosight.core.clock import DAY, to_seconds, to_text
 from heliosight.core.errors import DataError
+from heliosight.core.files import sha256
 from heliosight.core.tables import BAD_FRAME, MISSING
 from heliosight.data import fits_frames
 from heliosight.data.degradation import read_curve, throughput_of
@@ -19,6 +20,7 @@ from heliosight.data.imaging import images
 from heliosight.data.imaging.images import build_days, join, part_of, plan
 from heliosight.data.imaging.pieces import Piece, days_of
 from heliosight.data.imaging.shard import Recipe, build_day, history_of, load_shard, read_piece
+from heliosight.data.net.ledger import Entry, Ledger
 from heliosight.data.prepare import (
     DEGRADATION,
     DISC,
@@ -297,6 +299,19 @@ def test_days_are_built_once_and_joined_in_order(tmp_path):
     assert built == 0 and np.array_equal(again.table.frames, table.frames)
     half, _ = build(root, tmp_path / "days", start=START + DAY, end=START + 2 * DAY)
     assert len(half.table.times) == 3
+
+
+def test_as_of_a_moment_no_later_image_is_planned(tmp_path):
+    root = make_folder(tmp_path / "in", days=2)
+    at = START + DAY
+    name = "images/aia_193/" + to_text(START).replace("-", "").replace(":", "") + ".fits"
+    facts = (sha256(root / name), (root / name).stat().st_size, to_text(at + 60))
+    Ledger(root).add(Entry(name, "aia_193_synoptic", "x", *facts, "", ""))
+    pieces = [p for t in plan(root, RECIPE, tmp_path, at=at) for p in t.day.pieces]
+    assert max(p.slot for p in pieces) == at
+    assert str(root / name) not in {p.path for p in pieces} and len(pieces) == 9
+    assert not plan(root, RECIPE, tmp_path, at=START - 1)
+    assert len([p for t in plan(root, RECIPE, tmp_path) for p in t.day.pieces]) == 16
 
 
 @pytest.mark.consistency

@@ -177,6 +177,10 @@ def test_a_range_that_cannot_be_had_begins_again(tmp_path, archive):
         (Reply(b"slow down", 429, {"Retry-After": "9999"}), RateLimited, "Retry-After 9999 s"),
         (Reply(b"", 302, {"Location": "https://elsewhere.example/a"}), Moved, "elsewhere.example"),
         (Reply(b"", 301, {"Location": "/a.json"}), Moved, "redirects end"),
+        (Reply(b"", 301, {"Location": "https://[::1/"}), Moved, "a redirect names an address"),
+        (Reply(b"", 301, {"Location": "https://x:y/"}), Moved, "a redirect names an address"),
+        (Reply(b"", 301, {"Location": "/a b\xe9"}), Moved, "a redirect names an address"),
+        (Reply(b"", 429, {"Retry-After": "\xb2"}), RateLimited, "asked no faster"),
         (Reply(b"", 301, {"Location": "ftp://127.0.0.1/a"}), Moved, "stays on its host"),
     ],
 )

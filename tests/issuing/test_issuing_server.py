@@ -62,6 +62,13 @@ def test_what_is_listed_is_answered_with_the_headers_that_protect_it(address, ar
     assert ask(address, "/ko")[2] == b"1 ko"
 
 
+def test_an_altered_ledger_is_an_answer_too(address, archive):
+    archive.ledger.path.write_bytes(archive.ledger.path.read_bytes().replace(b"20", b"19"))
+    status, headers, body = ask(address, "/")
+    assert (status, body) == (500, b"Internal Server Error")
+    assert all(headers[key] == value for key, value in HEADERS.items())
+
+
 def test_head_gives_the_headers_alone(address):
     status, headers, body = ask(address, "/latest/page.en.html", "HEAD")
     assert (status, headers["Content-Length"], body) == (200, str(len(PAGE)), b"")

@@ -63,12 +63,13 @@ def test_fetch_build_inspect_card_from_the_command_line(archive, tmp_path, capsy
     images = store.tables["images"]
     assert isinstance(images, ImageTable) and images.frames.shape == (8, 2, 16, 16)
     assert isinstance(images.frames, np.memmap) and "aia_193: exposure" in images.history
-    assert not list((tmp_path / "run" / "days").glob("*.npy"))
+    assert not list((tmp_path / "run" / "days").glob(".joined*"))
     page = (tmp_path / "run" / "data.html").read_text()
     assert page.count("<img ") == 16 and "<script" not in page and "public domain" in page
     assert main(["data", "card", *data]) == 0
     card = (tmp_path / "run" / "DATA_CARD.md").read_text()
     assert "swpc_wind: public domain" in card and "bow shock's clock" in card
+    assert "unless data.at is set" in card
     before = store.hash
     assert main(["data", "build", *data]) == 0
     assert load_store(tmp_path / "run" / "data").hash == before

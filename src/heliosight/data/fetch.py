@@ -12,6 +12,7 @@ from heliosight.data.archives.catalogue import chosen, expected, fetch
 from heliosight.data.archives.source import Wish
 from heliosight.data.net.client import Client
 from heliosight.data.net.download import Outcome
+from heliosight.data.net.ledger import alone
 from heliosight.data.net.pace import Pace
 
 LIVE_SPAN = 30 * DAY
@@ -112,4 +113,5 @@ def run_fetch(config: FetchConfig, again: bool = False, now: float | None = None
     client = Client(
         pace=pace, mirrors=dict(text.split("=", 1) for text in config.mirrors), allowed=hosts
     )
-    return fetch(sources, wish, client, config.parallel, again)
+    with alone(wish.root):
+        return fetch(sources, wish, client, config.parallel, again)

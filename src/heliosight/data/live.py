@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from heliosight.core.clock import to_seconds, to_text
@@ -51,7 +51,7 @@ def live_tables(root: Path, at: int | None = None) -> dict[str, Table]:
         )
     now = at if at is not None else max(to_seconds(e.retrieved) for e in newest.values())
     sources = _by_source(newest.values())
-    tables = {table.name: table for table in _indices(Path(root), sources)}
+    tables = {table.name: table for table in _indices(Path(root), sources, ledger.since())}
     wind = _wind(Path(root), sources)
     if wind is not None:
         index = [tables["geomagnetic"]] if "geomagnetic" in tables else []
@@ -132,13 +132,16 @@ def _only(table: SeriesTable, names: Sequence[str]) -> SeriesTable:
     )  # fmt: skip
 
 
-def _indices(root: Path, sources: dict[str, list[Entry]]) -> list[SeriesTable]:
+def _indices(
+    root: Path, sources: dict[str, list[Entry]], since: Mapping[str, int]
+) -> list[SeriesTable]:
+    """Intervals that were over when their file came: the running one's value is not its last."""
     parts: dict[str, list[SeriesTable]] = {}
     of_gfz = [entry for source in _GFZ for entry in sources.get(source, [])]
     of_gfz.sort(key=lambda e: e.retrieved, reverse=True)
     for entry in (*of_gfz, *sources.get("swpc_kp", [])):
         for table in _index_tables(entry.source, read_entry(root, entry)):
-            parts.setdefault(table.name, []).append(table)
+            parts.setdefault(table.name, []).append(within(table, end=since[entry.path]))
     return [overlay(tables) for tables in parts.values()]
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, ClassVar, final
 
+from heliosight.core.errors import HeliosightError
+
 LONGEST_PATH = 512
 LARGEST_ANSWER = 64 * 2**20
 MOST_AT_ONCE = 16
@@ -104,7 +106,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif _host(self.headers.get("Host", "")) not in self.hosts:
             self._tell(HTTPStatus.MISDIRECTED_REQUEST, send_body)
         else:
-            found = type(self).routes().get(self.path.partition("?")[0])
+            try:
+                found = type(self).routes().get(self.path.partition("?")[0])
+            except HeliosightError as error:
+                self.log_message("%s", error)
+                self._tell(HTTPStatus.INTERNAL_SERVER_ERROR, send_body)
+                return
             body = found.body() if found else None
             if found is None or body is None:
                 self._tell(HTTPStatus.NOT_FOUND, send_body)

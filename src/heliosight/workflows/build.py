@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +12,7 @@ from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
 from heliosight.core.files import sha256
 from heliosight.core.tables import SeriesTable, Table
-from heliosight.data.imaging.images import build_days, join, part_of, plan
+from heliosight.data.imaging.images import Built, build_days, join, part_of, plan
 from heliosight.data.imaging.shard import Recipe, Task
 from heliosight.data.live import live_tables
 from heliosight.data.net.ledger import LEDGER, Ledger
@@ -26,7 +29,10 @@ NOT_COMMERCIAL = {
     "dst": "dst (WDC Kyoto) is not for commercial use.",
     "ae": "ae (WDC Kyoto) is not for commercial use.",
 }
-JOINED = "joined.npy"
+HINDSIGHT = (
+    "Values are the newest retrieved, each counted as known when its interval ended: a hindcast "
+    "sees them sooner, and more final, than anybody had them then, unless data.at is set."
+)
 DIMMING = "AIA is not corrected for degradation: it dims over the years (data.degradation)."
 
 
@@ -37,7 +43,8 @@ def tasks_of(data: FetchedData, days: Path) -> list[Task]:
     recipe = Recipe(
         data.channels, data.size, data.image_cadence_hours, data.degradation, data.ignore_quality
     )
-    return plan(Path(data.folder), recipe, days, _moment(data.start), _moment(data.end))
+    span = _moment(data.start), _moment(data.end)
+    return plan(Path(data.folder), recipe, days, *span, _moment(data.at))
 
 
 def fetched_marks(data: FetchedData, days: Path) -> tuple[FetchedData, list[str]]:
@@ -64,7 +71,7 @@ def read_fetched(data: FetchedData, days: Path) -> Raw:
     problems: tuple[str, ...] = ()
     if tasks := tasks_of(data, days):
         build_days(tasks, data.workers)
-        built = join(tasks, days / JOINED)
+        built = _joined(tasks, days)
         tables["images"], problems = built.table, built.problems
     if not tables:
         raise DataError(
@@ -72,6 +79,16 @@ def read_fetched(data: FetchedData, days: Path) -> Raw:
         )
     sources, licences = _terms(root)
     return Raw(tables, sources, licences, _caveats(tables, data, problems))
+
+
+def _joined(tasks: Sequence[Task], days: Path) -> Built:
+    """All days in a file of its own, whose name is gone at once: two builds never share it."""
+    handle, name = tempfile.mkstemp(dir=days, prefix=".joined.")
+    os.close(handle)
+    try:
+        return join(tasks, Path(name))
+    finally:
+        Path(name).unlink()
 
 
 def _during(tables: dict[str, Table], data: FetchedData) -> dict[str, Table]:
@@ -101,6 +118,7 @@ def _caveats(
     names = {name for table in tables.values() for name in table.variables}
     lines = [text for name, text in NOT_COMMERCIAL.items() if name in names]
     lines += [CLOCK] if "solar_wind" in tables else []
+    lines += [HINDSIGHT] if not data.at else []
     dims = any(c.startswith("aia") for c in data.channels) and "images" in tables
     lines += [DIMMING] if dims and not _undimmed(tables) else []
     lines += (

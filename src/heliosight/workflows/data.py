@@ -22,7 +22,7 @@ from heliosight.data.omni2 import read_omni2
 from heliosight.data.store import Store, load_store, save_store
 from heliosight.data.three_hourly import three_hourly
 from heliosight.sun import SunConfig, simulate
-from heliosight.workflows.build import JOINED, build_share, fetched_marks, read_fetched
+from heliosight.workflows.build import build_share, fetched_marks, read_fetched
 from heliosight.workflows.config import (
     ArchiveData,
     DrivenData,
@@ -84,7 +84,6 @@ def store_of(run: Run, again: bool = False) -> Store:
             raw.caveats,
             run.provenance(key, {}),
         )
-        (days_folder(run) / JOINED).unlink(missing_ok=True)
     return load_store(folder, check_hashes=False)
 
 

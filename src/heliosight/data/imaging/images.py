@@ -16,7 +16,7 @@ from heliosight.core.errors import DataError
 from heliosight.core.progress import bar
 from heliosight.core.tables import MISSING, ImageTable
 from heliosight.data.frames import NAME, judged_table
-from heliosight.data.imaging.pieces import days_of
+from heliosight.data.imaging.pieces import Day, days_of
 from heliosight.data.imaging.shard import (
     Recipe,
     Shard,
@@ -39,17 +39,39 @@ class Built:
 
 
 def plan(
-    root: Path, recipe: Recipe, shards: Path, start: int | None = None, end: int | None = None
+    root: Path,
+    recipe: Recipe,
+    shards: Path,
+    start: int | None = None,
+    end: int | None = None,
+    at: int | None = None,
 ) -> list[Task]:
-    """The days to build, in order; a day whose file is there already costs nothing."""
+    """The days to build, in order; a day whose file is there already costs nothing.
+
+    Parameters
+    ----------
+    at : UTC seconds; images of later slots, or known to have come later, are left out.
+    """
     marks = _marks(root)
     days = days_of(root, recipe.channels, recipe.hours * HOUR, start, end)
+    if at is not None:
+        days = _known_by(at, days, root)
     for day in days:
         for piece in day.pieces:
             if piece.path not in marks:
                 facts = Path(piece.path).stat()
                 marks[piece.path] = f"{facts.st_size} {facts.st_mtime_ns}"
     return [task_of(day, recipe, shards, marks) for day in days]
+
+
+def _known_by(at: int, days: Sequence[Day], root: Path) -> list[Day]:
+    came = Ledger(root).since() if (root / LEDGER).is_file() else {}
+    late = {str(root / name) for name, when in came.items() if when > at}
+    kept = [
+        Day(day.start, tuple(p for p in day.pieces if p.slot <= at and p.path not in late))
+        for day in days
+    ]
+    return [day for day in kept if day.pieces]
 
 
 def _marks(root: Path) -> dict[str, str]:

@@ -65,8 +65,10 @@ class _Retry(Exception):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """Leave every redirect to the client."""
+    def http_error_302(self, *args: Any, **kwargs: Any) -> None:
+        """Leave every redirect to the client, unread: an odd address is a ValueError in urllib."""
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 @final
@@ -169,7 +171,7 @@ class Client:
         if code == 304:
             return self._answer(error.headers, url, unchanged=True)
         if code in _REDIRECTS and error.headers.get("Location"):
-            return urljoin(url, error.headers["Location"])
+            return _target(url, error.headers["Location"])
         if code in (404, 410):
             raise NotPublished(
                 "an archive has the file asked for", said, "It may not be published yet.", url
@@ -268,6 +270,20 @@ def _store(part: Path, reply: Any, limit: int, url: str, elapsed: Callable[[], f
         raise _Retry(Truncated("an answer arrives whole", came, "Run it again to go on.", url))
 
 
+def _target(url: str, location: str) -> str:
+    """The address that a redirect names; one that cannot be asked raises `Moved`."""
+    try:
+        target = urljoin(url, location)
+        urlsplit(target).port  # noqa: B018 (read for its check)
+        if not target.isascii() or not target.isprintable() or " " in target:
+            raise ValueError("not a plain address")
+    except ValueError as error:
+        raise Moved(
+            "a redirect names an address", f"{location[:200]!r}", "Report it.", url
+        ) from error
+    return target
+
+
 def _check_redirect(first: str, url: str, target: str, allowed: Collection[str]) -> None:
     old, new = urlsplit(url), urlsplit(target)
     safe = new.scheme == "https" or (new.scheme == "http" and old.scheme == "http")
@@ -289,7 +305,7 @@ def _retry_after(text: str | None, now: float) -> float | None:
     """Seconds that a Retry-After header asks for: a number, or a date."""
     if not text:
         return None
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         return float(text)
     moment = _moment(text)
     return None if moment is None else max(0.0, moment - now)

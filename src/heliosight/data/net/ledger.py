@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, final
 
+from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
 from heliosight.core.files import sha256
 
 LEDGER = "fetched.jsonl"
+LOCK = ".fetching"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 
 
@@ -102,6 +107,14 @@ class Ledger:
                 os.fsync(stream.fileno())
             self.entries[entry.path] = entry
 
+    def since(self) -> dict[str, int]:
+        """When the bytes that a file has now first came [UTC seconds], by path."""
+        found: dict[str, int] = {}
+        for entry in self.history():
+            if entry.sha256 == self.entries[entry.path].sha256:
+                found.setdefault(entry.path, to_seconds(entry.retrieved))
+        return found
+
     def whole(self, relative: str) -> Entry | None:
         """The entry of a file that is there with the size it had, else None."""
         entry = self.entries.get(relative)
@@ -117,6 +130,26 @@ class Ledger:
             if not path.is_file() or sha256(path) != entry.sha256:
                 lost.append(name)
         return lost
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """One run a folder: two would append to the same half-fetched files.
+
+    Raises
+    ------
+    DataError : another run, of any process, fetches into the folder.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / LOCK).open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(
+                "one run at a time fetches into a folder", "another one at work",
+                "Wait for it, or set fetch.folder.", str(root),
+            ) from error  # fmt: skip
+        yield
 
 
 def _known(plain: Any) -> dict[str, Any]:
