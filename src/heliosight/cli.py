@@ -59,7 +59,7 @@ stages
 options
   --config-name NAME  a shipped config ({configs}) or one of yours; default {default}
   --config-dir DIR    where your own YAML lies (./configs is found by itself)
-  key=value           change one key, for example seed=1 or training.epochs=3
+  key=value           change one key, for example seed=1 or training.batch_size=16
   -m                  a sweep: key=1,2,3 runs once per value
   --model FILE:BUILD  diagnose, explain, report: your own model, my_package.my_file:build
   --checkpoint FILE   its weights, safetensors or a torch file of tensors

@@ -83,7 +83,7 @@ def test_every_shipped_config_is_valid(name, capsys):
 
 
 def test_a_shown_config_is_a_config(capsys, tmp_path):
-    assert main(["config", "show", "training.epochs=3"]) == 0
+    assert main(["config", "show", "training.batch_size=16"]) == 0
     (tmp_path / "again.yaml").write_text(capsys.readouterr().out)
     words = ["config", "show", "--json", "--config-dir", str(tmp_path), "--config-name", "again"]
     assert main(words) == 0

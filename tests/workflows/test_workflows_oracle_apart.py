@@ -6,12 +6,13 @@ from pathlib import Path
 import heliosight.workflows
 
 KNOWS = "known_sun.py"  # asked for the truth after a model was trained
+BRACKET = "knowable.py"  # what can be known, beside a score that was already made
 
 
 def test_no_other_workflow_sees_the_oracle():
     folder = Path(heliosight.workflows.__file__).parent
     for path in folder.glob("*.py"):
-        if path.name == KNOWS:
+        if path.name in (KNOWS, BRACKET):
             continue
         assert not re.search(
             r"\b(Oracle|oracle|information)\b.*import|import.*\bOracle\b", path.read_text()
@@ -26,3 +27,16 @@ def test_what_knows_the_truth_neither_makes_data_nor_trains():
         p.name for p in folder.glob("*.py") if "known_sun" in p.read_text() and p.name != KNOWS
     ]
     assert users == ["explain_score.py"]
+
+
+def test_what_can_be_known_is_only_told_beside_a_score():
+    folder = Path(heliosight.workflows.__file__).parent
+    users = {
+        p.name
+        for p in folder.glob("*.py")
+        if re.search(r"import .*knowable|\.knowable import", p.read_text())
+    }
+    assert users == {"examination.py", "before_after.py"}
+    for name in ("train.py", "study.py", "data.py", "trial.py", "trials.py", "arms.py"):
+        path = folder / name
+        assert not path.is_file() or "knowable" not in path.read_text()
