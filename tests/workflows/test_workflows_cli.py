@@ -87,4 +87,4 @@ def test_a_shown_config_is_a_config(capsys, tmp_path):
     (tmp_path / "again.yaml").write_text(capsys.readouterr().out)
     words = ["config", "show", "--json", "--config-dir", str(tmp_path), "--config-name", "again"]
     assert main(words) == 0
-    assert json.loads(capsys.readouterr().out)["training"]["epochs"] == 3
+    assert json.loads(capsys.readouterr().out)["training"]["batch_size"] == 16
