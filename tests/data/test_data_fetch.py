@@ -385,9 +385,17 @@ def test_sdoml_gives_only_the_chunks_of_the_wanted_frames(tmp_path, archive):
     assert "sizes its header" in str(outcome.failed["sdoml/aia_193/2014/chunk_2.zarr"])
 
 
+def test_a_missing_e_mail_is_told_before_anything_is_fetched(tmp_path, archive):
+    everything(archive)
+    with pytest.raises(DataError, match="e-mail address registered"):
+        fetched(archive, tmp_path, "swpc_kp", "aia_193_jsoc", now=None)
+    assert not archive.asked
+
+
 def test_the_plan_is_told_without_a_connection(tmp_path):
     lines = plan_lines(FetchConfig(tuple(SOURCES), str(tmp_path), "2014-01-01", "2015-01-01"), NOW)
-    assert len(lines) == len(SOURCES) + 1 and "MB" in lines[0]
+    assert len(lines) == len(SOURCES) + 2 and "MB" in lines[1]
+    assert lines[0] == f"2014-01-01T00:00:00Z to 2015-01-01T00:00:00Z, into {tmp_path}"
     assert any(line.startswith("aia_193_synoptic") and "1460 files" in line for line in lines)
     assert not list(tmp_path.iterdir())
 

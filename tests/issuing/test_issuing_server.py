@@ -104,6 +104,12 @@ def test_a_body_a_long_path_and_a_foreign_host_are_refused(address):
     assert ask(address, "/", headers={"Host": f"localhost:{address[1]}"})[0] == 200
 
 
+def test_bound_everywhere_it_answers_to_any_address_and_to_no_foreign_name():
+    assert module._is_known("192.168.1.7", (*module.HOSTS, "0.0.0.0"))
+    assert not module._is_known("evil.example", (*module.HOSTS, "0.0.0.0"))
+    assert not module._is_known("192.168.1.7", module.HOSTS)
+
+
 def test_a_broken_request_gets_an_answer_and_the_next_one_is_served(address):
     with socket.create_connection(address[:2], timeout=5) as raw:
         raw.sendall(b"nonsense\r\n\r\n")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -249,6 +250,15 @@ def test_a_mistake_is_one_clear_line(trained, more, told, capsys):
     err = capsys.readouterr().err
     assert told in err
     assert "Traceback" not in err
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["forecast", "--serve", f"forecast.port={port}"]) == 2
+    err = capsys.readouterr().err
+    assert f"port {port}: Address already in use" in err and "forecast.port=0" in err
 
 
 def test_options_stand_for_keys():

@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from heliosight.core.clock import DAY, to_seconds
+from heliosight.core.clock import DAY, to_seconds, to_text
 from heliosight.core.errors import ConfigError
 from heliosight.data.archives.catalogue import chosen, expected, fetch
-from heliosight.data.archives.source import Wish
+from heliosight.data.archives.jsoc import require_email
+from heliosight.data.archives.source import Source, Wish
 from heliosight.data.net.client import Client
 from heliosight.data.net.download import Outcome
 from heliosight.data.net.ledger import alone
@@ -95,7 +96,17 @@ def _time(text: str, default: int, where: str) -> int:
 
 def plan_lines(config: FetchConfig, now: int) -> tuple[str, ...]:
     """What would be asked for, without asking."""
-    return expected(chosen(config.sources), wish_of(config, now))
+    wish = wish_of(config, now)
+    span = f"{to_text(wish.start)} to {to_text(wish.end)}, into {wish.root}"
+    return (span, *expected(chosen(config.sources), wish))
+
+
+def _sources(config: FetchConfig) -> list[Source]:
+    """The sources of a config; what they lack is told before hours of other files are fetched."""
+    found = chosen(config.sources)
+    if any(source.name.endswith("_jsoc") for source in found):
+        require_email(config.email)
+    return found
 
 
 def run_fetch(config: FetchConfig, again: bool = False, now: float | None = None) -> Outcome:
@@ -106,7 +117,7 @@ def run_fetch(config: FetchConfig, again: bool = False, now: float | None = None
     again : ask also for files that are here and fresh.
     now : UTC seconds of the run; the machine's clock when None.
     """
-    sources = chosen(config.sources)
+    sources = _sources(config)
     wish = wish_of(config, int(time.time() if now is None else now))
     hosts = {*config.allowed_hosts, *(host for source in sources for host in source.hosts)}
     pace = Pace(config.per_second)

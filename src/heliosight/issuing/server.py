@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, ClassVar, final
@@ -39,6 +40,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
+EVERYWHERE = "0.0.0.0"
 
 
 @final
@@ -103,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._tell(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, send_body)
         elif len(self.path) > LONGEST_PATH:
             self._tell(HTTPStatus.REQUEST_URI_TOO_LONG, send_body)
-        elif _host(self.headers.get("Host", "")) not in self.hosts:
+        elif not _is_known(_host(self.headers.get("Host", "")), self.hosts):
             self._tell(HTTPStatus.MISDIRECTED_REQUEST, send_body)
         else:
             try:
@@ -138,6 +140,16 @@ class _Handler(BaseHTTPRequestHandler):
         """One line a request on standard error, control characters made visible."""
         line = (format % args).encode("unicode_escape").decode("ascii")
         sys.stderr.write(f"{self.log_date_time_string()} {self.address_string()} {line}\n")
+
+
+def _is_known(name: str, hosts: tuple[str, ...]) -> bool:
+    """True of the server's own names; bound everywhere, of any IPv4 address: none is rebound."""
+    if name in hosts:
+        return True
+    try:
+        return EVERYWHERE in hosts and IPv4Address(name).version == 4
+    except ValueError:
+        return False
 
 
 def _host(header: str) -> str:

@@ -1,7 +1,7 @@
 """The ledger of seals: what is written down before a sealed block is read, and what is refused.
 
-The block is known by its data, not by its name: a digest of each month of its ap. So another run
-directory, another store or other dates do not make an opened block unopened.
+The block is known by its data, not by its name: a digest of each month of its ap. So another store,
+other dates or another run beside the same ledger do not make an opened block unopened.
 """
 
 from __future__ import annotations

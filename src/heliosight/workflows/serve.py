@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from http.server import ThreadingHTTPServer
 
+from heliosight.core.errors import ConfigError
 from heliosight.core.files import is_sealed
 from heliosight.issuing.archive import Archive, Listed
 from heliosight.issuing.routes import routes
@@ -18,7 +19,14 @@ PAGE = "page.en.html"
 def serve(run: Run, archive: Archive) -> StageResult:
     """Answer until interrupted (Ctrl-C)."""
     config = run.config.forecast
-    running = serving(config.host, config.port, archive)
+    try:
+        running = serving(config.host, config.port, archive)
+    except OSError as error:
+        raise ConfigError(
+            "a server gets the address it is given",
+            f"{config.host}, port {config.port}: {error.strerror}",
+            "Set forecast.port=0 for a free port.", "forecast.port",
+        ) from error  # fmt: skip
     host, port = running.server_address[:2]
     sys.stderr.write(f"http://{host!s}:{port}/ shows {archive.folder}, read-only. Ctrl-C ends.\n")
     if config.host not in HOSTS:

@@ -51,17 +51,8 @@ def record_set(channel: str, start: int, days: int, hours: int) -> str:
 
 
 def request_url(records: str, email: str) -> str:
-    """The address that stages an export of FITS files with their keywords.
-
-    Raises
-    ------
-    DataError : no e-mail address.
-    """
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
-        raise DataError(
-            "a JSOC export needs an e-mail address registered at JSOC", repr(email),
-            "Register at jsoc.stanford.edu/ajax/register_email.html, then set fetch.email.",
-        )  # fmt: skip
+    """The address that stages an export of FITS files with their keywords."""
+    require_email(email)
     asked = {
         "op": "exp_request", "ds": records, "notify": email, "requestor": email.split("@")[0],
         "method": "url", "protocol": "FITS,compress Rice",
@@ -69,6 +60,15 @@ def request_url(records: str, email: str) -> str:
         "format": "json",
     }  # fmt: skip
     return f"{FETCH}?{urlencode(asked)}"
+
+
+def require_email(email: str) -> None:
+    """Raise `DataError` unless there is an e-mail address, which JSOC asks for."""
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
+        raise DataError(
+            "a JSOC export needs an e-mail address registered at JSOC", repr(email),
+            "Register at jsoc.stanford.edu/ajax/register_email.html, then set fetch.email.",
+        )  # fmt: skip
 
 
 def status_url(request: str) -> str:
