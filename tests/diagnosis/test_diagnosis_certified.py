@@ -7,7 +7,8 @@ from torch import nn
 
 from heliosight.diagnosis import DiagnosisConfig, diagnose
 from heliosight.diagnosis.evidence import Evidence
-from heliosight.diagnosis.usage import judge, missed, unless_known
+from heliosight.diagnosis.usage import judge, unless_known
+from heliosight.diagnosis.use import missed
 from heliosight.subject import examine, wrap
 
 

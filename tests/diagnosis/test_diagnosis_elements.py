@@ -9,7 +9,7 @@ from heliosight.diagnosis.elements import profile
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.fusion import _fused, _share
 from heliosight.diagnosis.memory import gradient_kernel, horizon, reset_effect
-from heliosight.diagnosis.usage import use_of
+from heliosight.diagnosis.use import use_of
 from heliosight.subject import examine, wrap
 
 

@@ -16,7 +16,7 @@ from heliosight.diagnosis.gradient import AttentionChooses, dead_weights, input_
 from heliosight.diagnosis.learning import GradientAboveNoise
 from heliosight.diagnosis.memory import StateRemembers, gradient_kernel, reset_effect
 from heliosight.diagnosis.recurrence import CallsGetFrames, dependence
-from heliosight.diagnosis.usage import holdings
+from heliosight.diagnosis.use import holdings
 from heliosight.subject import examine, wrap
 
 CONFIG = DiagnosisConfig()

@@ -6,7 +6,8 @@ from diagnosis_worlds import CALL, SPEC, Line, line, outcome, windows
 from heliosight.diagnosis import DiagnosisConfig, diagnose
 from heliosight.diagnosis.blocks import Estimate
 from heliosight.diagnosis.evidence import Evidence
-from heliosight.diagnosis.usage import holdings, judge, use_of, uses
+from heliosight.diagnosis.usage import judge
+from heliosight.diagnosis.use import holdings, use_of, uses
 from heliosight.subject import examine, wrap
 
 USE = DiagnosisConfig(checks=("T8", "T9", "T10", "USE"))

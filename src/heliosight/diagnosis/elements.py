@@ -18,16 +18,14 @@ from heliosight.core.seeding import torch_stream
 from heliosight.diagnosis.blocks import Estimate, TooFew, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
-from heliosight.diagnosis.usage import (
+from heliosight.diagnosis.usage import Verdict, judge, unless_known
+from heliosight.diagnosis.use import (
     Answer,
     Use,
-    Verdict,
     gain_left,
     held,
     holding,
-    judge,
     needed,
-    unless_known,
     use_of,
     used,
     uses,

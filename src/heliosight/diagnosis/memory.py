@@ -18,7 +18,7 @@ from heliosight.diagnosis.elements import older_steps_hold, profile
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.exact import floating
 from heliosight.diagnosis.recurrence import dependence
-from heliosight.diagnosis.usage import uses
+from heliosight.diagnosis.use import uses
 from heliosight.subject import capture_calls, change_inputs, doubled, flat_tensors
 
 OWN_SHARE = 0.03  # of what the modality moves: a weak branch may remember well

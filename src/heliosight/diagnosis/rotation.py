@@ -14,7 +14,7 @@ from heliosight.diagnosis.blocks import Estimate, TooFew, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.explaining import cleared, each, image_modality, maps_of
-from heliosight.diagnosis.usage import needed, uses
+from heliosight.diagnosis.use import needed, uses
 
 RADIUS_SHARE = 0.39  # disc radius over the frame's width
 SLOPES = np.arange(-1.0, 2.0001, 0.125)
