@@ -72,6 +72,8 @@ options
   --quick             certify: a few models on a short Sun, in seconds
   --dry-run           data fetch: say what would be asked of which archive, and ask nothing
 
+heliosight STAGE --help tells more of each stage.
+
 exit codes: 0 fine, 1 a check found a fault, 2 usage, config or input error"""
 
 
@@ -88,7 +90,7 @@ class Request:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help") or "--help" in words or "-h" in words:
+    if not words or words[0] in ("-h", "--help", "help"):
         sys.stdout.write(usage() + "\n")
         return OK if words else MISUSE
     if words[0] == "--version":
@@ -100,6 +102,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if problem:
         sys.stderr.write(problem + "\n")
         return MISUSE
+    if "--help" in words or "-h" in words:
+        from heliosight.command_help import help_text
+
+        verb = next((word for word in words[1:] if word in VERBS.get(words[0], ())), "")
+        sys.stdout.write(help_text(words[0], verb) + "\n")
+        return OK
     return _through_hydra(parse(words))
 
 
@@ -222,8 +230,10 @@ def _through_hydra(request: Request) -> int:
 
 
 def _typed(request: Request) -> str:
+    """The command line for the records, without the e-mail address that JSOC wants."""
     words = ("heliosight", request.stage, request.verb, *request.flags, *request.hydra)
-    return " ".join(word for word in words if word)
+    hidden = [re.sub(r"(fetch\.email=).*", r"\1(e-mail)", word) for word in words if word]
+    return " ".join(hidden)
 
 
 def _quiet_hydra() -> tuple[str, ...]:

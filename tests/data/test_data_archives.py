@@ -41,7 +41,7 @@ from heliosight.data.three_hourly import three_hourly
 from heliosight.data.upstream import DISTANCE, hours_at_bow_shock
 
 PARAMETERS = read_hapi_info(hapi_info())
-HMI_FITS = "http://jsoc.stanford.edu/data/hmi/fits"
+HMI_FITS = "https://jsoc1.stanford.edu/data/hmi/fits"
 
 
 def test_hapi_takes_the_order_of_info_the_start_of_the_hour_and_no_fill():
@@ -365,7 +365,7 @@ def test_addresses_of_images_are_before_their_slot():
 def test_jsoc_tells_how_far_an_export_is():
     export = read_export(jsoc())
     assert export.ready and export.urls == (
-        "http://jsoc.stanford.edu/SUM12/D123/S00000/aia.lev1.2014-01-01T000000Z.193.image.fits",
+        "https://jsoc.stanford.edu/SUM12/D123/S00000/aia.lev1.2014-01-01T000000Z.193.image.fits",
     )
     assert not read_export(jsoc(2)).ready
     assert "op=exp_status&requestid=JSOC_20261125_0042" in status_url(export.request)

@@ -1,5 +1,6 @@
 """From a config to files and tables, against a local server that plays every archive."""
 
+import hashlib
 import json
 import struct
 import time
@@ -39,6 +40,12 @@ from heliosight.data.overlay import within
 from heliosight.data.three_hourly import three_hourly
 
 NOW = to_seconds("2026-11-25T08:10:00")
+
+
+def hash_of(data):
+    return hashlib.sha256(data).hexdigest()
+
+
 FITS = b"SIMPLE  =" + bytes(2880 - 9)
 HOSTS = ("spdf.gsfc.nasa.gov", "cdaweb.gsfc.nasa.gov", "kp.gfz.de", "services.swpc.noaa.gov",
          "jsoc1.stanford.edu", "jsoc.stanford.edu", "api.helioviewer.org",
@@ -161,9 +168,14 @@ def test_a_hindcast_reads_only_what_was_retrieved_by_then(tmp_path, archive):
     assert then["geomagnetic"].column("kp").tolist() == [4.0, 4.0]
     assert now["geomagnetic"].column("kp")[0] == 1.0
     entry = next(iter(Ledger(tmp_path).entries.values()))
-    (tmp_path / entry.path).write_bytes(b"[]")
-    with pytest.raises(DataError, match="fetched file is as it was fetched"):
-        live_tables(tmp_path, at=NOW - 86400)
+    whole = (tmp_path / entry.path).read_bytes()
+    for spoilt in (b"[]", whole.replace(b"4", b"5")):
+        (tmp_path / entry.path).write_bytes(spoilt)
+        with pytest.raises(DataError, match=r"as it was fetched\. Found: other bytes"):
+            live_tables(tmp_path, at=NOW - 86400)
+    (tmp_path / entry.path).unlink()
+    with pytest.raises(DataError, match=r"as it was fetched\. Found: absent"):
+        live_tables(tmp_path)
 
 
 def test_an_interval_that_ran_when_its_file_came_is_never_taken_for_finished(tmp_path, archive):
@@ -174,7 +186,7 @@ def test_an_interval_that_ran_when_its_file_came_is_never_taken_for_finished(tmp
     data = swpc_kp("2026-11-25", (5.0, 5.0))
     (tmp_path / "later.json").write_bytes(data)
     when = "2026-11-25T06:05:00Z"
-    ledger.add(Entry("later.json", "swpc_kp", "x", "0", len(data), when, "", ""))
+    ledger.add(Entry("later.json", "swpc_kp", "x", hash_of(data), len(data), when, "", ""))
     index = live_tables(tmp_path)["geomagnetic"]
     kp = dict(zip(((index.times - to_seconds("2026-11-25")) // 3600).tolist(),
                   index.column("kp"), strict=True))  # fmt: skip
@@ -286,6 +298,9 @@ def test_a_jsoc_export_is_staged_waited_for_and_fetched_once(tmp_path, archive, 
     assert sum("exp_request" in path for path in archive.paths()) == 1
     with pytest.raises(DataError, match="e-mail address registered"):
         fetched(archive, tmp_path, "aia_193_jsoc", start="2014-02-01", end="2014-02-02")
+    assert "notify=a%40b.org" in next(p for p in archive.paths() if "exp_request" in p)
+    kept = (tmp_path / "fetched.jsonl").read_text()
+    assert "b.org" not in kept and "requestor=(e-mail)" in kept and "https://jsoc.stanf" in kept
 
 
 def test_an_export_that_is_here_is_not_staged_again_and_a_failed_question_ends(
@@ -320,7 +335,16 @@ def test_hourly_snapshots_are_read_only_where_they_add_something(tmp_path, archi
         path.write_bytes(data)
         when = to_text(begin + 6 * 3600)
         ledger.add(
-            Entry(f"swpc_wind/{hour:02d}.json", "swpc_wind", "x", "0", len(data), when, "", "")
+            Entry(
+                f"swpc_wind/{hour:02d}.json",
+                "swpc_wind",
+                "x",
+                hash_of(data),
+                len(data),
+                when,
+                "",
+                "",
+            )
         )
     reads = []
     known = live.read_rtsw_wind

@@ -16,6 +16,7 @@ from heliosight.issuing.archive import Archive
 from heliosight.issuing.cf import forecast_netcdf
 from heliosight.issuing.ledger import Ledger
 from heliosight.issuing.plain import forecast_json
+from heliosight.issuing.routes import routes
 
 
 def test_a_reissue_is_an_entry_of_its_own(tmp_path):
@@ -54,6 +55,18 @@ def test_an_entry_of_that_name_is_never_overwritten(tmp_path, monkeypatch):
 def test_only_an_entrys_own_name_leads_to_a_folder(tmp_path, name):
     with pytest.raises(RecordError, match="one of the archive's"):
         Archive(tmp_path).entry(name)
+
+
+@pytest.mark.parametrize("linked", ["entry", "entries"])
+def test_a_link_in_the_place_of_an_entry_is_refused_and_not_served(tmp_path, linked):
+    archive = Archive(tmp_path / "archive")
+    entry = archive.add(*issued(), {"page.en.html": b"x"})
+    folder = archive.entry(entry.name) if linked == "entry" else archive.folder / "entries"
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RecordError, match=r"folders of its own\. Found: a link"):
+        archive.read(entry)
+    assert set(routes(archive, lambda entries, _: str(len(entries)))) == {"/", "/ko"}
 
 
 def test_a_ledger_grows_and_shows_every_alteration(tmp_path):

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from heliosight.cli import main, parse, usage
+from heliosight.cli import FLAGS, OPTIONS, STAGES, VERBS, _typed, main, parse, usage
+from heliosight.command_help import HELP
+from heliosight.core.config import dump
+from heliosight.workflows.config import DataConfig, app_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +37,39 @@ def test_the_module_is_the_command():
 def test_help_names_every_shipped_config():
     for path in (ROOT / "src" / "heliosight" / "conf").glob("*.yaml"):
         assert path.stem in usage()
+
+
+COMMANDS = [(s, v) for s in STAGES for v in ("", *VERBS.get(s, ()))]
+
+
+@pytest.mark.parametrize(("stage", "verb"), COMMANDS)
+def test_every_command_has_a_help_of_its_own_that_is_true(stage, verb, capsys):
+    assert main([stage, *filter(None, [verb]), "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: heliosight {stage} {verb}".rstrip()) and said != usage()
+    entry = HELP[f"{stage} {verb}".strip()]
+    assert entry.what.splitlines()[0] in said
+    known = dump(app_config({}))
+    for key in entry.keys:
+        place = known
+        for part in key.split("."):
+            if key.startswith("data.") and part != "data":
+                assert any(part in f.__dataclass_fields__ for f in DataConfig.__args__), key
+                break
+            assert part in place, key
+            place = place[part]
+    typed = {word for name in entry.options for word in re.findall(r"--[a-z-]+", name)}
+    assert typed <= {*FLAGS, *OPTIONS}, typed
+    for example in entry.examples:
+        request = parse(example.split())
+        assert request.stage in STAGES and request.verb in ("", *VERBS.get(request.stage, ()))
+    if not verb:
+        assert all(f"\n  {v}" in said for v in VERBS.get(stage, ()))
+
+
+def test_an_e_mail_address_is_not_kept_with_the_command():
+    request = parse(["data", "fetch", "fetch.email=me@obs.org", "seed=2"])
+    assert _typed(request) == "heliosight data fetch ++fetch.email=(e-mail) ++seed=2"
 
 
 def test_no_stage_is_misuse(capsys):

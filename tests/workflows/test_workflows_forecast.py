@@ -237,6 +237,7 @@ def test_an_altered_entry_is_told_of_and_stops_no_forecast(once, tmp_path, capsy
     [
         (["--at", "2011-06-01"], "a model that has not seen its time"),
         (["--at", "2013-06-01"], "made within its time"),
+        (["--at", "2999-06-01", "forecast.clock=true"], "a moment that has not come"),
         (["--at", "nonsense"], "a time is ISO 8601"),
         (["--from", "2012-09-01"], "a first and a last issue time"),
         (["--from", "2012-09-02", "--to", "2012-09-01"], "not before the first"),

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from heliosight.core.errors import SpecError
-from heliosight.core.records import Interval, Record
+from heliosight.core.records import Assumed, Interval, Record
 
 Status = Literal["issued", "widened", "withheld"]
 STATUSES: tuple[Status, ...] = ("issued", "widened", "withheld")
@@ -29,6 +29,7 @@ class InputState:
     missing, steps : unobserved steps of the window, and all of them.
     usual_missing : steps that 19 of 20 windows of the training past did not exceed.
     withheld : newest steps withheld in the calibration that answers for this state; 0 is usual.
+    preliminary : observed steps that the archive may still revise.
     """
 
     modality: str
@@ -39,6 +40,7 @@ class InputState:
     steps: int
     usual_missing: int
     withheld: int
+    preliminary: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,10 @@ class Grade:
 
 @dataclass(frozen=True)
 class PastScore:
-    """How one system did before on one day ahead: `where` is the scored block or the archive."""
+    """How one system did before on one day ahead.
+
+    where : `block` is the scored test block; `live` and `hindcast` are archive entries, apart.
+    """
 
     where: str
     system: str
@@ -125,11 +130,14 @@ class IssuedForecast(Record):
 
     Attributes
     ----------
+    hindcast : made when the first of its intervals was over, or later; else it is a live one.
     calls : what the days of a single forecast's answer come to.
     answers : by issue time, the system that the page leads with (`network` or a reference).
     statuses, reasons : by issue time; a reason says in one sentence why not `issued`.
     input_names : `modality.variable` of the K inputs; `inputs` their states, only for one forecast.
     fold_start : from here on the model has seen nothing; weights, config and data are hashes.
+    assumed, cutoff_minutes, as_known : of the inputs' store, when values counted as known.
+    trained_as : what of it the model was trained with otherwise, in a sentence each.
     """
 
     schema: ClassVar[str] = "issued_forecast"
@@ -158,6 +166,10 @@ class IssuedForecast(Record):
     past: tuple[PastScore, ...] = ()
     rule: str = ""
     licences: dict[str, str] = field(default_factory=dict)
+    assumed: tuple[Assumed, ...] = ()
+    cutoff_minutes: float = 0.0
+    as_known: str = ""
+    trained_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +238,11 @@ class ForecastVerification(Record):
     """One archive entry held to what was observed afterwards; the entry itself stays as it was.
 
     Arrays beside it: `observed` `(N, L)` ap; `crps` `(N, 1 + R, L)`, the answer first.
+
+    Attributes
+    ----------
+    hindcast : of the entry. preliminary : observed values that the archive may still revise.
+    number : of this verification of the entry, 1 is the first; a later one has fewer such values.
     """
 
     schema: ClassVar[str] = "forecast_verification"
@@ -235,3 +252,6 @@ class ForecastVerification(Record):
     systems: tuple[str, ...] = ()
     complete: bool = False
     data: str = ""
+    hindcast: bool = True
+    preliminary: int = 0
+    number: int = 1

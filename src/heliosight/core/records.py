@@ -92,8 +92,33 @@ class TableCard:
 
 
 @dataclass(frozen=True)
+class Assumed:
+    """When the values of one source of a table count as known.
+
+    Attributes
+    ----------
+    latency_hours : from the end of an interval, or an exposure, to the value. why : its source.
+    stands_for : the early source whose latency a definitive one takes over; empty for its own.
+    published_hours : when the source itself publishes. definitive : nobody had it at that time.
+    """
+
+    table: str
+    source: str
+    latency_hours: float
+    why: str
+    stands_for: str = ""
+    published_hours: float = 0.0
+    definitive: bool = False
+
+
+@dataclass(frozen=True)
 class DatasetCard(Record):
-    """What a store holds, where it came from, and what is wrong with it."""
+    """What a store holds, where it came from, and what is wrong with it.
+
+    assumed : when each source's values count as known; empty for a simulated Sun.
+    cutoff_minutes : from a 3-hour mark to the making of its forecast; a latency within it is none.
+    as_known : only what was retrieved by then is in it; empty for the newest of everything.
+    """
 
     schema: ClassVar[str] = "dataset_card"
     name: str = ""
@@ -102,6 +127,9 @@ class DatasetCard(Record):
     licences: dict[str, str] = field(default_factory=dict)
     caveats: tuple[str, ...] = ()
     store_hash: str = ""
+    assumed: tuple[Assumed, ...] = ()
+    cutoff_minutes: float = 0.0
+    as_known: str = ""
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,6 @@ _ALL = (
 VARIABLES = {variable.name: variable for variable in _ALL}
 IMAGE_CHANNELS = ("aia_193", "aia_211", "hmi_magnetogram")
 
-# Time after the END of the interval at which a value can be known, per table [s].
-LATENCY = {"solar_wind": 0, "geomagnetic": 0, "coronal_holes": 0, "images": 0}
 STEP = 3 * HOUR
 
 

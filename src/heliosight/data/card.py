@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from heliosight.core.clock import HOUR, to_text
-from heliosight.core.records import DatasetCard, Provenance, TableCard, VariableCoverage
+from heliosight.core.records import Assumed, DatasetCard, Provenance, TableCard, VariableCoverage
 from heliosight.core.tables import (
     BAD_FRAME,
     INTERPOLATED,
@@ -34,6 +34,9 @@ def dataset_card(
     caveats: Sequence[str] = (),
     store_hash: str = "",
     made: Provenance | None = None,
+    assumed: Sequence[Assumed] = (),
+    cutoff_minutes: float = 0.0,
+    as_known: str = "",
 ) -> DatasetCard:
     """The card of some tables: coverage, gaps, counts of missing and out-of-range values.
 
@@ -51,6 +54,9 @@ def dataset_card(
         dict(licences or {}),
         (*caveats, *found),
         store_hash,
+        tuple(assumed),
+        cutoff_minutes,
+        as_known,
     )
 
 

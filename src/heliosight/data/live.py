@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from heliosight.core.tables import SeriesTable, Table
 from heliosight.data.archives.gfz import read_gfz_daily, read_gfz_intervals, read_gfz_json
 from heliosight.data.archives.hapi import read_hapi_csv, read_hapi_info
 from heliosight.data.archives.swpc import read_rtsw_mag, read_rtsw_wind, read_swpc_kp
+from heliosight.data.latency import Known
 from heliosight.data.net.ledger import Entry, Ledger, place
 from heliosight.data.omni2 import omni2_table
 from heliosight.data.overlay import overlay, within
@@ -22,7 +24,7 @@ WIND = ("speed", "density", "temperature", "b_total", "bx_gse", "by_gsm", "bz_gs
 _GFZ = ("gfz_now", "gfz_kp", "gfz_text", "gfz_daily", "gfz_hpo")
 
 
-def live_tables(root: Path, at: int | None = None) -> dict[str, Table]:
+def live_tables(root: Path, at: int | None = None, known: Known | None = None) -> dict[str, Table]:
     """Tables of all series that were fetched, by name, each with finished steps alone.
 
     "solar_wind" (3 h) is OMNI where it is published and, after that, the real-time wind at L1
@@ -33,6 +35,7 @@ def live_tables(root: Path, at: int | None = None) -> dict[str, Table]:
     ----------
     at : UTC seconds; only files retrieved by then are read, only steps over by then are given. The
         newest retrieval when None.
+    known : latencies of the sources; what ships when None.
 
     Raises
     ------
@@ -51,8 +54,9 @@ def live_tables(root: Path, at: int | None = None) -> dict[str, Table]:
         )
     now = at if at is not None else max(to_seconds(e.retrieved) for e in newest.values())
     sources = _by_source(newest.values())
-    tables = {table.name: table for table in _indices(Path(root), sources, ledger.since())}
-    wind = _wind(Path(root), sources)
+    known = known or Known({})
+    tables = {table.name: table for table in _indices(Path(root), sources, ledger.since(), known)}
+    wind = _wind(Path(root), sources, known)
     if wind is not None:
         index = [tables["geomagnetic"]] if "geomagnetic" in tables else []
         tables["solar_wind"] = overlay([wind, *(_during(i, wind) for i in index)], "solar_wind")
@@ -75,24 +79,29 @@ def _by_source(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 def read_entry(root: Path, entry: Entry) -> bytes:
     """The bytes of a fetched file, if they are still those that were fetched."""
     path = place(root, entry.path)
-    if not path.is_file() or path.stat().st_size != entry.bytes:
+    data = path.read_bytes() if path.is_file() else None
+    if data is None or hashlib.sha256(data).hexdigest() != entry.sha256:
         raise DataError(
-            "a fetched file is as it was fetched", "absent or of another size",
-            "Fetch it again.", str(path),
+            "a fetched file is as it was fetched", "absent" if data is None else "other bytes",
+            "Remove it and fetch again.", str(path),
         )  # fmt: skip
-    return path.read_bytes()
+    return data
 
 
-def _wind(root: Path, sources: dict[str, list[Entry]]) -> SeriesTable | None:
+def _wind(root: Path, sources: dict[str, list[Entry]], known: Known) -> SeriesTable | None:
     """Three-hourly wind of all that was fetched; OMNI before the values from L1."""
     hourly = []
     if omni := sorted(sources.get("omni2", []), key=lambda e: e.path):
-        hourly.append(omni2_table({root / e.path: read_entry(root, e) for e in omni}, WIND))
-    hourly += [_only(table, WIND) for table in _hapi(root, sources.get("omni_hapi", []))]
+        read = omni2_table({root / e.path: read_entry(root, e) for e in omni}, WIND)
+        hourly.append(known.late(read, "omni2"))
+    by_hapi = _hapi(root, sources.get("omni_hapi", []))
+    hourly += [known.late(_only(table, WIND), "omni_hapi") for table in by_hapi]
     minutes = _snapshots(root, sources.get("swpc_wind", []), read_rtsw_wind)
     minutes += _snapshots(root, sources.get("swpc_mag", []), read_rtsw_mag)
     if minutes:
-        hourly.append(_only(hours_at_bow_shock(overlay(minutes)), WIND))
+        wind = _only(hours_at_bow_shock(overlay(minutes)), WIND)
+        slowest = max(("swpc_wind", "swpc_mag"), key=known.seconds)
+        hourly.append(known.late(wind, slowest))
     return three_hourly(overlay(hourly)) if hourly else None
 
 
@@ -133,7 +142,7 @@ def _only(table: SeriesTable, names: Sequence[str]) -> SeriesTable:
 
 
 def _indices(
-    root: Path, sources: dict[str, list[Entry]], since: Mapping[str, int]
+    root: Path, sources: dict[str, list[Entry]], since: Mapping[str, int], known: Known
 ) -> list[SeriesTable]:
     """Intervals that were over when their file came: the running one's value is not its last."""
     parts: dict[str, list[SeriesTable]] = {}
@@ -141,7 +150,8 @@ def _indices(
     of_gfz.sort(key=lambda e: e.retrieved, reverse=True)
     for entry in (*of_gfz, *sources.get("swpc_kp", [])):
         for table in _index_tables(entry.source, read_entry(root, entry)):
-            parts.setdefault(table.name, []).append(within(table, end=since[entry.path]))
+            late = known.late(within(table, end=since[entry.path]), entry.source)
+            parts.setdefault(table.name, []).append(late)
     return [overlay(tables) for tables in parts.values()]
 
 

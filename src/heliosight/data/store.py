@@ -13,7 +13,7 @@ from heliosight.core import config
 from heliosight.core.arrays import BROKEN, read_npy
 from heliosight.core.errors import DataError, RecordError
 from heliosight.core.files import digest, folder_in_making, read_json, sha256, write_json
-from heliosight.core.records import RECORD, DatasetCard, Provenance, load
+from heliosight.core.records import RECORD, Assumed, DatasetCard, Provenance, load
 from heliosight.core.tables import ImageTable, SeriesTable, Table, Tables
 from heliosight.data.card import dataset_card
 
@@ -38,8 +38,13 @@ def save_store(
     licences: Mapping[str, str] | None = None,
     caveats: Sequence[str] = (),
     made: Provenance | None = None,
+    assumed: Sequence[Assumed] = (),
+    cutoff_minutes: float = 0.0,
+    as_known: str = "",
 ) -> DatasetCard:
     """Write tables as a sealed folder, whole or not at all; gives its card.
+
+    assumed, cutoff_minutes, as_known : when values count as known, for the card.
 
     Raises
     ------
@@ -57,7 +62,9 @@ def save_store(
     with folder_in_making(folder) as making:
         layout = {key: _write_table(making / key, table) for key, table in tables.items()}
         write_json(making / LAYOUT, layout)
-        card = dataset_card(tables, name, sources, licences, caveats, made=made)
+        card = dataset_card(
+            tables, name, sources, licences, caveats, "", made, assumed, cutoff_minutes, as_known
+        )
         card = replace(card, store_hash=_data_hash(making))
         head = {"schema": card.schema, "version": card.version}
         write_json(making / RECORD, {**head, "record": config.dump(card)})

@@ -69,11 +69,17 @@ class Archive:
 
         Raises
         ------
-        RecordError : no name of an entry.
+        RecordError : no name of an entry, or a link in its place: what it leads to is not listed.
         """
         if not NAME.fullmatch(name):
             raise RecordError("an entry's name is one of the archive's", repr(name))
-        return self.folder / "entries" / name
+        folder = self.folder / "entries" / name
+        if folder.is_symlink() or folder.parent.is_symlink():
+            raise RecordError(
+                "an archive's entries are folders of its own", "a link",
+                "Put the folder itself there.", str(folder),
+            )  # fmt: skip
+        return folder
 
     def read(self, listed: Listed) -> tuple[IssuedForecast, IssuedArrays]:
         """One entry, checked against the ledger.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from heliosight.core.errors import RecordError
 from heliosight.core.files import is_sealed
 from heliosight.issuing.archive import Archive, Listed
 from heliosight.issuing.server import Answer
@@ -28,7 +29,7 @@ def routes(archive: Archive, index: Index) -> dict[str, Answer]:
 
     index : makes the list of entries in a language.
     """
-    listed = [e for e in archive.listed() if is_sealed(archive.entry(e.name))]
+    listed = [e for e in archive.listed() if _is_whole(archive, e)]
     found = {
         "/": Answer(HTML, index(listed, "en").encode()),
         "/ko": Answer(HTML, index(listed, "ko").encode()),
@@ -42,6 +43,14 @@ def routes(archive: Archive, index: Index) -> dict[str, Answer]:
         files = _files(archive.entry(newest.name))
         found |= {f"/{LATEST}/{n}": Answer(KINDS[n], file=p) for n, p in files.items()}
     return found
+
+
+def _is_whole(archive: Archive, entry: Listed) -> bool:
+    """True of a finished folder of the archive itself; a link in its place is not shown."""
+    try:
+        return is_sealed(archive.entry(entry.name))
+    except RecordError:
+        return False
 
 
 def _files(folder: Path) -> dict[str, Path]:

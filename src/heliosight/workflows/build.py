@@ -14,6 +14,7 @@ from heliosight.core.files import sha256
 from heliosight.core.tables import SeriesTable, Table
 from heliosight.data.imaging.images import Built, build_days, join, part_of, plan
 from heliosight.data.imaging.shard import Recipe, Task
+from heliosight.data.latency import Known
 from heliosight.data.live import live_tables
 from heliosight.data.net.ledger import LEDGER, Ledger
 from heliosight.data.overlay import within
@@ -30,9 +31,15 @@ NOT_COMMERCIAL = {
     "ae": "ae (WDC Kyoto) is not for commercial use.",
 }
 HINDSIGHT = (
-    "Values are the newest retrieved, each counted as known when its interval ended: a hindcast "
-    "sees them sooner, and more final, than anybody had them then, unless data.at is set."
+    "Values are the newest retrieved: a hindcast sees definitive ones where only early ones were "
+    "known, unless data.at is set."
 )
+# Which table the values of a source of series go to.
+TABLES = {
+    **dict.fromkeys(("omni2", "omni_hapi", "swpc_wind", "swpc_mag"), "solar_wind"),
+    **dict.fromkeys(("gfz_kp", "gfz_text", "gfz_daily", "gfz_now", "swpc_kp"), "geomagnetic"),
+    "gfz_hpo": "hp30",
+}
 DIMMING = "AIA is not corrected for degradation: it dims over the years (data.degradation)."
 
 
@@ -64,21 +71,44 @@ def build_share(data: FetchedData, days: Path) -> tuple[str, ...]:
 
 def read_fetched(data: FetchedData, days: Path) -> Raw:
     """Every table of the folder, images in `days` (memory-mapped)."""
-    root = Path(data.folder)
+    root, known = Path(data.folder), Known(data.latency, data.cutoff_minutes)
     tables: dict[str, Table] = {}
+    found: dict[str, str] = {}
     if (root / LEDGER).is_file():
-        tables |= _during(live_tables(root, _moment(data.at)), data)
+        tables |= _during(live_tables(root, _moment(data.at), known), data)
+        found = series_sources(root, _moment(data.at))
     problems: tuple[str, ...] = ()
     if tasks := tasks_of(data, days):
         build_days(tasks, data.workers)
         built = _joined(tasks, days)
-        tables["images"], problems = built.table, built.problems
+        kinds = image_sources(root, tasks)
+        tables["images"] = known.late(built.table, max(kinds, key=known.seconds))
+        problems = built.problems
+        found |= dict.fromkeys(kinds, "images")
     if not tables:
         raise DataError(
             "a folder holds fetched files", "none", "Run heliosight data fetch.", data.folder
         )
     sources, licences = _terms(root)
-    return Raw(tables, sources, licences, _caveats(tables, data, problems))
+    assumed = tuple(known.assumed(source, table) for source, table in found.items())
+    caveats = _caveats(tables, data, problems)
+    return Raw(tables, sources, licences, caveats, assumed, known.cutoff_minutes, data.at)
+
+
+def series_sources(root: Path, at: int | None) -> dict[str, str]:
+    """Table by source of all series that were fetched by then."""
+    entries = Ledger(root).history()
+    fetched = {e.source for e in entries if at is None or to_seconds(e.retrieved) <= at}
+    return {source: table for source, table in TABLES.items() if source in fetched}
+
+
+def image_sources(root: Path, tasks: Sequence[Task]) -> list[str]:
+    """Sources of the images of some days; files that nobody fetched are a folder's."""
+    entries = Ledger(root).entries if (root / LEDGER).is_file() else {}
+    of_path = {str(root / path): entry.source for path, entry in entries.items()}
+    pieces = {(piece.path, piece.channel) for task in tasks for piece in task.day.pieces}
+    named = {of_path.get(path, f"{channel}_folder") for path, channel in pieces}
+    return sorted(named)
 
 
 def _joined(tasks: Sequence[Task], days: Path) -> Built:

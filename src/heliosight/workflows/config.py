@@ -13,6 +13,7 @@ from heliosight.core.errors import ConfigError
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.variables import IMAGE_CHANNELS, STEP
 from heliosight.data.fetch import FetchConfig
+from heliosight.data.latency import CUTOFF_MINUTES, Known
 from heliosight.diagnosis import DiagnosisConfig
 from heliosight.evaluation.real import RealTableConfig
 from heliosight.explain import ExplainConfig
@@ -50,6 +51,7 @@ class ArchiveData:
     first_year, last_year : inclusive.
     images : folder with one sub-folder of PNG or FITS frames per channel; empty for none.
     size, image_cadence_hours : of the frames in the store.
+    latency, cutoff_minutes : when values count as known; see `data/latency.py`.
     """
 
     type: Literal["archives"] = "archives"
@@ -59,6 +61,11 @@ class ArchiveData:
     image_cadence_hours: int = 6
     first_year: int = 2011
     last_year: int = 2022
+    latency: dict[str, float] = field(default_factory=dict)
+    cutoff_minutes: float = CUTOFF_MINUTES
+
+    def __post_init__(self) -> None:
+        Known(self.latency, self.cutoff_minutes)
 
 
 @dataclass(frozen=True)
@@ -75,11 +82,17 @@ class EventData:
     """Published event files (HDF5), any number, overlapping.
 
     list : CSV event list; listed issue times without a file are told on the dataset card.
+    latency, cutoff_minutes : when values count as known; `events` is the source's name.
     """
 
     type: Literal["events"] = "events"
     folder: str = ""
     list: str = ""
+    latency: dict[str, float] = field(default_factory=dict)
+    cutoff_minutes: float = CUTOFF_MINUTES
+
+    def __post_init__(self) -> None:
+        Known(self.latency, self.cutoff_minutes)
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,8 @@ class FetchedData:
     ignore_quality : bits of QUALITY that do not make an image bad.
     workers : processes of this machine.
     shard : `i/n` builds the share of one of n machines and no store; empty builds all.
+    latency : hours after which a source's values count as known, by source, in place of those in
+        `data/latency.py`. cutoff_minutes : from a 3-hour mark to the making of its forecast.
     """
 
     type: Literal["fetched"] = "fetched"
@@ -122,8 +137,11 @@ class FetchedData:
     ignore_quality: int = 0
     workers: int = 2
     shard: str = ""
+    latency: dict[str, float] = field(default_factory=dict)
+    cutoff_minutes: float = CUTOFF_MINUTES
 
     def __post_init__(self) -> None:
+        Known(self.latency, self.cutoff_minutes)
         for name in ("start", "end", "at"):
             if text := getattr(self, name):
                 _require_moment(text, f"data.{name}")

@@ -18,6 +18,7 @@ from heliosight.data.event_list import listed_without_window, read_event_list
 from heliosight.data.events import read_events
 from heliosight.data.image_folder import read_image_folder
 from heliosight.data.kp_ap import read_kp_ap
+from heliosight.data.latency import Known
 from heliosight.data.omni2 import read_omni2
 from heliosight.data.store import Store, load_store, save_store
 from heliosight.data.three_hourly import three_hourly
@@ -83,6 +84,9 @@ def store_of(run: Run, again: bool = False) -> Store:
             raw.licences,
             raw.caveats,
             run.provenance(key, {}),
+            raw.assumed,
+            raw.cutoff_minutes,
+            raw.as_known,
         )
     return load_store(folder, check_hashes=False)
 
@@ -148,19 +152,26 @@ def read_archives(data: ArchiveData) -> Raw:
     """Tables of the archives, OMNI as 3-hour means."""
     files = source_files(data)
     hourly = read_omni2([p for name, p in files.items() if name.startswith("omni2")], OMNI)
-    wind = three_hourly(hourly)
-    index = _during(read_kp_ap(files["kp_ap"]), wind)
-    areas = read_coronal_holes(files["coronal_holes"])
+    known = Known(data.latency, data.cutoff_minutes)
+    wind = known.late(three_hourly(hourly), "omni2")
+    index = known.late(_during(read_kp_ap(files["kp_ap"]), wind), "celestrak")
+    areas = known.late(read_coronal_holes(files["coronal_holes"]), "coronal_holes")
     tables: dict[str, Table] = {table.name: table for table in (wind, index, areas)}
+    of = [("omni2", wind.name), ("celestrak", index.name), ("coronal_holes", areas.name)]
     if data.images:
         cadence = data.image_cadence_hours * HOUR
-        tables["images"] = read_image_folder(data.images, size=data.size, cadence=cadence)
+        images = read_image_folder(data.images, size=data.size, cadence=cadence)
+        kinds = [f"{channel}_folder" for channel in images.variables]
+        tables["images"] = known.late(images, max(kinds, key=known.seconds))
+        of += [(kind, images.name) for kind in kinds]
     licences = {"solar_wind": OMNI_LICENCE, "geomagnetic": KP_LICENCE}
     caveats = (
         "OMNI is shifted to the bow shock: its clock runs about 50 min ahead of a monitor at L1.",
         "Kp and ap are definitive, not what was known in real time.",
     )
-    return Raw(tables, {name: path.name for name, path in files.items()}, licences, caveats)
+    assumed = tuple(known.assumed(*pair) for pair in of)
+    names = {name: path.name for name, path in files.items()}
+    return Raw(tables, names, licences, caveats, assumed, known.cutoff_minutes)
 
 
 def _during(table: SeriesTable, other: SeriesTable) -> SeriesTable:
@@ -202,7 +213,10 @@ def _read_driven(data: DrivenData) -> Raw:
         "SIMULATED IMAGES: rendered so that their central-meridian coronal-hole area follows the "
         "real daily series; wind and index are real.",
     )
-    return Raw({**real.tables, "images": images}, sources, real.licences, caveats + real.caveats)
+    return replace(
+        real, tables={**real.tables, "images": images}, sources=sources,
+        caveats=caveats + real.caveats,
+    )  # fmt: skip
 
 
 def _read_events(data: EventData) -> Raw:
@@ -218,7 +232,11 @@ def _read_events(data: EventData) -> Raw:
     if data.list:
         absent = listed_without_window(events, read_event_list(Path(data.list)))
         caveats = (*caveats, f"{len(absent)} issue times of the event list have no event file")
-    return Raw(dict(events.tables), {"events": f"{len(files)} files"}, {}, caveats)
+    known = Known(data.latency, data.cutoff_minutes)
+    tables = {name: known.late(table, "events") for name, table in events.tables.items()}
+    assumed = tuple(known.assumed("events", name) for name in tables)
+    from_files = {"events": f"{len(files)} files"}
+    return Raw(tables, from_files, {}, caveats, assumed, known.cutoff_minutes)
 
 
 def _sun_source(sun: SunConfig) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -16,8 +17,9 @@ from heliosight.core.errors import ConfigError
 from heliosight.core.files import digest, sha256
 from heliosight.core.issued import DayCall, IssuedArrays, IssuedForecast
 from heliosight.core.progress import bar
-from heliosight.core.tables import Table
+from heliosight.core.tables import Table, Tables
 from heliosight.core.variables import STEP
+from heliosight.data.store import Store, load_store
 from heliosight.evaluation.at_issue import ISSUED
 from heliosight.issuing.archive import Archive, Listed
 from heliosight.issuing.call import day_calls
@@ -25,7 +27,7 @@ from heliosight.issuing.cf import forecast_netcdf
 from heliosight.issuing.plain import forecast_json
 from heliosight.issuing.widen import RULE, STORMS
 from heliosight.workflows.forecast_page import pages
-from heliosight.workflows.inputs_now import INDEX, known_at, newest, tables_in
+from heliosight.workflows.inputs_now import INDEX, known_at, newest
 from heliosight.workflows.issue import NETWORK, Issuer, Made, fold_for
 from heliosight.workflows.outcome import past_scores, verify_entries
 from heliosight.workflows.run import Run, StageResult
@@ -64,31 +66,38 @@ def archive_of(run: Run) -> Archive:
 class Source:
     """Where a forecast's inputs come from, and the moment it is made for."""
 
+    store: Store
     tables: dict[str, Table]
     issue: int
-    hindcast: bool
 
 
 def source_of(study: Study) -> Source:
     """Tables and issue time of the config: the newest data, or what was known at `--at`."""
     config = study.run.config.forecast
     at = to_seconds(config.at) if config.at else None
-    tables = _tables(study)
-    last = newest(tables)
-    now = int(time.time()) // STEP * STEP if config.clock else last
-    issue = at if at is not None else now
+    store = inputs_of(study)
+    last = newest(store.tables)
+    present = int(time.time())
+    issue = at if at is not None else present // STEP * STEP if config.clock else last
+    if config.clock and issue > present:
+        raise ConfigError(
+            "a forecast is not issued for a moment that has not come", to_text(issue),
+            f"It is {to_text(present)}. Leave --at away, or set this machine's clock.",
+            "forecast.at",
+        )  # fmt: skip
     if not config.clock and issue > last:
         raise ConfigError(
             "a forecast from a store is made within its time", to_text(issue),
             f"Its newest data are of {to_text(last)}. Set forecast.clock=true to forecast later "
             "with what there is.", "forecast.at",
         )  # fmt: skip
-    return Source(known_at(tables, issue), issue, at is not None)
+    return Source(store, known_at(store.tables, issue), issue)
 
 
-def _tables(study: Study) -> dict[str, Table]:
+def inputs_of(study: Study) -> Store:
+    """The store that the inputs come from: the run's own, or the one that is named."""
     folder = study.run.config.forecast.inputs
-    return tables_in(Path(folder)) if folder else dict(study.store.tables)
+    return load_store(Path(folder), check_hashes=False) if folder else study.store
 
 
 def _one(study: Study) -> StageResult:
@@ -100,7 +109,7 @@ def _one(study: Study) -> StageResult:
     archive = archive_of(run)
     _, problems = verify_entries(archive, study, source.tables.get(INDEX), source.issue)
     record = replace(
-        _record(study, issuer, made, source.hindcast),
+        _record(study, issuer, made, source.store),
         inputs=issuer.states(source.issue),
         calls=_calls(study, issuer, made),
         frames=_frames(issuer, source.issue),
@@ -149,7 +158,8 @@ def _many(study: Study) -> StageResult:
             "the last issue time is not before the first", f"{config.since} to {config.until}",
             where="forecast.until",
         )  # fmt: skip
-    tables = _tables(study)
+    store = inputs_of(study)
+    tables = store.tables
     times = times[times <= newest(tables)]
     numbers = np.array([fold_for(study.folds, int(t)) for t in times])
     archive, written = archive_of(run), 0
@@ -160,7 +170,7 @@ def _many(study: Study) -> StageResult:
             mine = times[numbers == number]
             for start in range(0, len(mine), config.chunk):
                 made = issuer.issue(mine[start : start + config.chunk])
-                record = _record(study, issuer, made, hindcast=True)
+                record = _record(study, issuer, made, store)
                 archive.add(record, made.arrays, {NETCDF: forecast_netcdf(record, made.arrays)})
                 for status in made.statuses:
                     counts[status] += 1
@@ -172,8 +182,9 @@ def _many(study: Study) -> StageResult:
     )
 
 
-def _record(study: Study, issuer: Issuer, made: Made, hindcast: bool) -> IssuedForecast:
-    run = study.run
+def _record(study: Study, issuer: Issuer, made: Made, store: Store) -> IssuedForecast:
+    run, card = study.run, store.card
+    used = {modality.table for modality in issuer.spec.modalities.values()} | {INDEX}
     weights = sha256(folder_of(study, issuer.system, study.folds.index(issuer.fold)) / WEIGHTS)
     created = to_text(time.time())
     key = digest([weights, made.data, created, time.time_ns()])
@@ -181,7 +192,7 @@ def _record(study: Study, issuer: Issuer, made: Made, hindcast: bool) -> IssuedF
         provenance=run.provenance(key, {"data": study.store.hash}),
         issue_times=tuple(to_text(t) for t in made.arrays.init_time.tolist()),
         created=created,
-        hindcast=hindcast,
+        hindcast=not is_live(made.arrays.init_time[-1], created),
         system=issuer.system,
         fold=issuer.fold.name,
         fold_start=to_text(issuer.fold.test[0]),
@@ -197,8 +208,34 @@ def _record(study: Study, issuer: Issuer, made: Made, hindcast: bool) -> IssuedF
         reasons=made.reasons,
         widenings=made.widenings,
         rule=RULE,
-        licences=dict(study.store.card.licences),
+        licences=dict(card.licences),
+        assumed=tuple(a for a in card.assumed if a.table in used),
+        cutoff_minutes=card.cutoff_minutes,
+        as_known=card.as_known,
+        trained_as=trained_otherwise(study.store.tables, store.tables, used),
     )
+
+
+def is_live(issue: int, created: str) -> bool:
+    """True of a forecast made before the first of its intervals was over.
+
+    Whatever was made later is a hindcast, however it was asked for: its outcome had begun.
+    """
+    return to_seconds(created) < issue + STEP
+
+
+def trained_otherwise(trained: Tables, now: Tables, names: Iterable[str]) -> tuple[str, ...]:
+    """Tables whose values count as known sooner or later than those the model learned from."""
+    both = [(n, trained[n].latency, now[n].latency) for n in names if n in trained and n in now]
+    return tuple(
+        f"{name}: the model learned from values known {_after(then)}, these are known {_after(its)}"
+        for name, then, its in sorted(both)
+        if then != its
+    )
+
+
+def _after(seconds: int) -> str:
+    return f"{seconds / HOUR_SECONDS:.3g} h after their time"
 
 
 def _frames(issuer: Issuer, issue: int) -> tuple[str, ...]:
@@ -214,7 +251,7 @@ def _frames(issuer: Issuer, issue: int) -> tuple[str, ...]:
 
 def _verify(run: Run) -> StageResult:
     study, archive = study_of(run), archive_of(run)
-    tables = _tables(study)
+    tables = inputs_of(study).tables
     done, problems = verify_entries(archive, study, tables.get(INDEX), newest(tables))
     waiting = len(archive.listed()) - len(archive.verified()) - len(problems)
     line = f"{len(done)} entries verified now, {waiting} wait for observations: {archive.folder}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from heliosight.core.clock import HOUR, to_text
 from heliosight.core.issued import InputState
-from heliosight.core.tables import SeriesTable
+from heliosight.core.tables import PRELIMINARY, SeriesTable
 from heliosight.data.windows import Windows
 from heliosight.issuing.gaps import Usual
 
@@ -19,6 +19,7 @@ def input_states(windows: Windows, usual: Usual, issue: int) -> tuple[InputState
     found = []
     for name, modality in windows.spec.modalities.items():
         stamps = _stamps(windows, name, times)[0]
+        early = observed[name][0] & _preliminary(windows, name, times)[0]
         for v, variable in enumerate(modality.variables):
             seen = observed[name][0, :, v]
             age = _age(windows, name, stamps, seen, issue)
@@ -32,6 +33,7 @@ def input_states(windows: Windows, usual: Usual, issue: int) -> tuple[InputState
                     steps=len(seen),
                     usual_missing=int(usual.missing[name][v]),
                     withheld=state[name][v],
+                    preliminary=int(early[:, v].sum()),
                 )
             )
     return tuple(found)
@@ -55,6 +57,14 @@ def ages(windows: Windows, issue_times: np.ndarray) -> np.ndarray:
             for v in range(mask.shape[2])
         ]
     return np.array(columns, np.float32).T
+
+
+def _preliminary(windows: Windows, name: str, issue_times: np.ndarray) -> np.ndarray:
+    """`(B, steps, V)` True where the archive may still revise the value."""
+    cut = windows.cuts[name]
+    flags = np.asarray(cut.table.flags)[:, cut.columns]
+    early = np.concatenate([(flags & PRELIMINARY) > 0, np.zeros((1, flags.shape[1]), bool)])
+    return early[cut.rows(issue_times)]
 
 
 def _stamps(windows: Windows, name: str, issue_times: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -11,14 +10,8 @@ from heliosight.core.clock import HOUR
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.tables import MISSING, ImageTable, SeriesTable, Table, Tables
 from heliosight.core.variables import STEP
-from heliosight.data.store import load_store
 
 INDEX, WIND = "geomagnetic", "solar_wind"
-
-
-def tables_in(folder: Path) -> dict[str, Table]:
-    """Tables of a store's folder."""
-    return load_store(folder, check_hashes=False).tables
 
 
 def known_at(tables: Tables, moment: int) -> dict[str, Table]:

@@ -18,7 +18,7 @@ from heliosight.data.net.download import Item, Terms
 from heliosight.data.tai import tai_of_utc, tai_text
 
 SYNOPTIC = "https://jsoc1.stanford.edu/data/aia/synoptic"
-HMI_FITS = "http://jsoc.stanford.edu/data/hmi/fits"
+HMI_FITS = "https://jsoc1.stanford.edu/data/hmi/fits"
 STANFORD = ("jsoc.stanford.edu", "jsoc1.stanford.edu", "jsoc2.stanford.edu")
 MB = 1_000_000
 SDO_TERMS = Terms(

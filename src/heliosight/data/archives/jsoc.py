@@ -16,7 +16,7 @@ from heliosight.core.clock import to_text
 from heliosight.core.errors import DataError
 from heliosight.data.archives.documents import json_of
 
-HOST = "http://jsoc.stanford.edu"
+HOST = "https://jsoc.stanford.edu"
 FETCH = f"{HOST}/cgi-bin/ajax/jsoc_fetch"
 SERIES = {
     "aia_193": "aia.lev1_euv_12s[{start}/{span}@{cadence}][193]{{image}}",

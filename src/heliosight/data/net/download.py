@@ -21,6 +21,7 @@ from heliosight.data.net.errors import (
     Unreachable,
     WrongAnswer,
     WrongClock,
+    nameless,
 )
 from heliosight.data.net.ledger import Entry, Ledger, place
 
@@ -176,7 +177,9 @@ class Fetcher:
         path = place(self._root, item.path)
         part = path.with_name(path.name + ".part")
         old = self.ledger.whole(item.path)
-        known = {"etag": old.etag, "modified": old.modified} if old and old.url == url else {}
+        known = (
+            {"etag": old.etag, "modified": old.modified} if old and old.url == nameless(url) else {}
+        )
         answer = self._client.download(url, part, item.limit, known)
         self._check_clock(answer, item, outcome)
         if answer.unchanged and old is not None:
@@ -208,7 +211,7 @@ class Fetcher:
     def _entry(self, item: Item, answer: Answer, digest: str, size: int, url: str) -> Entry:
         terms = self._terms[item.source]
         return Entry(
-            item.path, item.source, url, digest, size, to_text(self._client.clock()),
+            item.path, item.source, nameless(url), digest, size, to_text(self._client.clock()),
             terms.licence, terms.citation, answer.etag, answer.modified,
         )  # fmt: skip
 

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 from heliosight.core.errors import DataError
+
+_WHO = re.compile(r"(requestor=)[^&\s]*|[^\s&=<>'\"]+(?:@|%40)[^\s&<>'\",;]+")
+
+
+def nameless(text: str) -> str:
+    """A text without the e-mail address that JSOC wants in its addresses: they are kept and shown.
+
+    `nameless` of its own result is that result.
+    """
+    return _WHO.sub(lambda found: f"{found[1] or ''}(e-mail)", text)
 
 
 class FetchError(DataError):
-    """An archive did not give what was asked; files and ledger are as before."""
+    """An archive did not give what was asked; files and ledger are as before.
+
+    No e-mail address is in its text: it goes to logs and records.
+    """
+
+    def __init__(self, rule: str, came: str = "", do: str = "", where: str = "") -> None:
+        super().__init__(rule, nameless(came), do, nameless(where))
 
 
 class Unreachable(FetchError):
