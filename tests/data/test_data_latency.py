@@ -1,4 +1,4 @@
-"""When values count as known: stated for every source, changed by config, applied to `available`."""
+"""When values count as known: stated for every source, changed by config, in `available`."""
 
 import numpy as np
 import pytest
