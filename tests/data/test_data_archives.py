@@ -28,7 +28,7 @@ from heliosight.core.tables import INTERPOLATED, MISSING, OUT_OF_RANGE, PRELIMIN
 from heliosight.data.archives import helioviewer
 from heliosight.data.archives.gfz import read_gfz_daily, read_gfz_intervals, read_gfz_json
 from heliosight.data.archives.hapi import hapi_query, read_hapi_csv, read_hapi_info, read_hapi_span
-from heliosight.data.archives.image_sources import hmi_url, require_fits, synoptic_url
+from heliosight.data.archives.image_sources import hmi_url, nrt_url, require_fits, synoptic_url
 from heliosight.data.archives.jsoc import read_export, record_set, request_url, status_url
 from heliosight.data.archives.sdoml import read_index
 from heliosight.data.archives.swpc import read_rtsw_mag, read_rtsw_wind, read_swpc_kp
@@ -141,6 +141,7 @@ def test_gfz_json_keeps_the_status():
         (b"{}", "holds one of Kp"),
         (b"[1]", "holds one of Kp.*list"),
         (gfz_json(values=(27.0, 33.0)), "Kp is at most 9.*33.*Ten times"),
+        (gfz_json(values=(2.0,)).replace(b"2.0", b"1e999"), "kp is below 10000.*inf"),
         (gfz_json(values=(2.5,)), "kp is given in thirds.*2.5"),
         (gfz_json(states=("def",)), "every Kp has its status"),
         (gfz_json(states=("def", "def", "maybe")), "status is one of def, pre.*maybe"),
@@ -348,6 +349,11 @@ def test_addresses_of_images_are_before_their_slot():
     assert synoptic_url("aia_193", slot - 120) == (
         "https://jsoc1.stanford.edu/data/aia/synoptic/2016/12/31/H2300/AIA20161231_2358_0193.fits"
     )
+    assert nrt_url("aia_211", slot - 180) == (
+        "https://jsoc1.stanford.edu/data/aia/synoptic/nrt/2016/12/31/H2300/"
+        "AIA20161231_235700_0211.fits"
+    )
+    assert hmi_url(slot, "M_720s_nrt").endswith("hmi.M_720s_nrt.20170101_000000_TAI.fits")
     assert hmi_url(slot) == f"{HMI_FITS}/2017/01/01/hmi.M_720s.20170101_000000_TAI.fits"
     assert seconds_of_tai_text("2017.01.01_00:00:00_TAI") < slot
     assert record_set("hmi_magnetogram", slot, 30, 6) == (

@@ -7,11 +7,12 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
-from issuing_worlds import REFERENCES, issued
+from issuing_worlds import ISSUE, REFERENCES, issued
 
 from heliosight.core import records
 from heliosight.core.errors import RecordError, SpecError
-from heliosight.core.issued import IssuedArrays
+from heliosight.core.issued import ForecastVerification, IssuedArrays
+from heliosight.core.records import Provenance
 from heliosight.issuing.archive import Archive
 from heliosight.issuing.cf import forecast_netcdf
 from heliosight.issuing.ledger import Ledger
@@ -67,6 +68,58 @@ def test_a_link_in_the_place_of_an_entry_is_refused_and_not_served(tmp_path, lin
     with pytest.raises(RecordError, match=r"folders of its own\. Found: a link"):
         archive.read(entry)
     assert set(routes(archive, lambda entries, _: str(len(entries)))) == {"/", "/ko"}
+
+
+def verification(entry, number=1, preliminary=0, **changes):
+    made = ForecastVerification(
+        Provenance(key="k"), entry.name, entry.hash, entry.issue_times, ("full", *REFERENCES),
+        preliminary=preliminary, number=number, **changes,
+    )  # fmt: skip
+    return made, {"crps": np.full((1, 3, 24), float(number))}
+
+
+def test_a_verification_is_renewed_until_every_value_is_definitive_and_all_are_kept(tmp_path):
+    archive = Archive(tmp_path)
+    entry = archive.add(*issued(), {})
+    assert archive.unsettled(ISSUE) == [(entry, None)] and archive.unsettled(ISSUE - 1) == []
+    first, arrays = verification(entry, 1, preliminary=5)
+    archive.add_verification(first, arrays)
+    assert archive.unsettled(ISSUE) == [(entry, first)]
+    before = {p: p.read_bytes() for p in archive.verification(entry.name).iterdir()}
+    second, arrays = verification(entry, 2)
+    archive.add_verification(second, arrays)
+    assert archive.unsettled(ISSUE) == []
+    ((_, latest, kept),) = archive.verified()
+    assert latest == second and (kept["crps"] == 2).all()
+    assert {p: p.read_bytes() for p in archive.verification(entry.name).iterdir()} == before
+    path = archive.verification(entry.name, 2) / "record.json"
+    path.write_text(path.read_text().replace('"full"', '"fool"'))
+    assert archive.verified()[0][1] == first, "what is not as it was listed is passed over"
+
+
+def test_a_verification_that_was_never_listed_is_none(tmp_path, monkeypatch):
+    archive = Archive(tmp_path)
+    entry = archive.add(*issued(), {})
+
+    def killed(self, body):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Ledger, "append", killed)
+        archive.add_verification(*verification(entry))
+    assert archive.verified() == []
+    archive.add_verification(*verification(entry))
+    assert len(archive.verified()) == 1
+    archive.scores.append({"entry": "../../etc", "number": 1, "hash": "x"})
+    with pytest.raises(RecordError, match="names an entry, a number and a hash"):
+        archive.verified()
+
+
+def test_a_forecast_is_live_until_its_first_interval_is_over(tmp_path, monkeypatch):
+    archive = Archive(tmp_path)
+    for made, live in (("20150317T025959", True), ("20150317T030000", False)):
+        monkeypatch.setattr("heliosight.issuing.archive._now", lambda made=made: f"{made}000000Z")
+        assert archive.add(*issued(key=made[-1] * 64), {}).live is live
 
 
 def test_a_ledger_grows_and_shows_every_alteration(tmp_path):

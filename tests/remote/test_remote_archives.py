@@ -66,8 +66,8 @@ def test_an_image_of_a_past_day_is_read_upright(tmp_path, name):
 
 
 def test_the_newest_images_are_published_within_three_days(tmp_path):
-    ask(tmp_path, "aia_193_synoptic", start=to_text(NOW - 4 * DAY)[:10],
-        end=to_text(NOW - 3 * DAY)[:10], hours=24)  # fmt: skip
+    ask(tmp_path, "aia_193_nrt", "aia_211_nrt", "hmi_quick_look",
+        start=to_text(NOW - 4 * DAY)[:10], end=to_text(NOW - 3 * DAY)[:10], hours=24)  # fmt: skip
 
 
 @pytest.mark.parametrize("channel", ["aia_193", "hmi_magnetogram"])
@@ -98,6 +98,6 @@ def test_hapi_has_every_parameter_that_is_read(tmp_path):
 
 
 def test_no_source_is_left_untested():
-    asked = {*SERIES, *LIVE, *IMAGES}
+    asked = {*SERIES, *LIVE, *IMAGES, "aia_193_nrt", "aia_211_nrt"}
     others = {n for n in SOURCES if n.endswith(("_jsoc", "_sdoml", "_helioviewer"))}
     assert asked | others == set(SOURCES)

@@ -13,8 +13,10 @@ import pytest
 from heliosight.cli import main, parse
 from heliosight.core import records
 from heliosight.core.clock import to_seconds
+from heliosight.core.files import is_sealed
 from heliosight.core.issued import IssuedForecast
-from heliosight.core.tables import MISSING, ImageTable
+from heliosight.core.tables import MISSING, PRELIMINARY, ImageTable
+from heliosight.data.latency import Known
 from heliosight.data.store import load_store, save_store
 from heliosight.issuing.archive import Archive
 from heliosight.workflows.serve import serving
@@ -129,7 +131,7 @@ def test_a_forecast_is_archived_whole_and_verified_when_observed(once, tmp_path,
     assert {p.where for p in record.past} == {"block"}
     before = {p: p.read_bytes() for p in archive.entry(entry.name).iterdir()}
     forecast(run, "verify")
-    assert "1 entries verified now, 0 wait" in capsys.readouterr().out
+    assert "1 entries verified now (0 of them anew), 0 wait" in capsys.readouterr().out
     (found, verification, outcome) = archive.verified()[0]
     assert found.hash == verification.entry_hash
     ap = load_store(run / "data").tables["geomagnetic"]
@@ -138,7 +140,7 @@ def test_a_forecast_is_archived_whole_and_verified_when_observed(once, tmp_path,
     assert {p: p.read_bytes() for p in archive.entry(entry.name).iterdir()} == before
     later = forecast(run, "--at", "2012-10-15T12:00", "forecast.explain=false")
     record, _ = later.read(later.listed()[-1])
-    assert {p.where for p in record.past} == {"block", "archive"}
+    assert {p.where for p in record.past} == {"block", "hindcast"}
     forecast(run, "--at", "2012-09-16T12:00", "forecast.explain=false")
     record, _ = later.read(later.listed()[-1])
     assert {p.where for p in record.past} == {"block"}, "its outcome was not known yet"
@@ -182,7 +184,7 @@ def test_stale_inputs_widen_or_withhold_and_say_so(run, tmp_path, capsys):
     assert "stale:" in capsys.readouterr().out
     forecast(run, "--at", "2012-10-15T12:00", "forecast.explain=false")
     later, _ = archive.read(archive.listed()[-1])
-    mine = [p for p in later.past if p.where == "archive" and p.system == "full"]
+    mine = [p for p in later.past if p.where == "hindcast" and p.system == "full"]
     assert len(mine) == 3
     if set(record.statuses) == {"withheld"}:
         assert all("coverage_90" not in p.metrics or p.metrics["coverage_90"].value >= 0
@@ -218,6 +220,60 @@ def test_the_clock_forecasts_beyond_the_data_and_says_how_old_they_are(run):
     assert {s.age_hours for s in record.inputs if s.modality == "solar_wind"} == {24.0}
     assert record.statuses[0] in ("widened", "withheld")
     assert np.isfinite(arrays.reference_quantiles).all()
+
+
+def test_preliminary_outcomes_are_scored_again_when_they_are_definitive(once, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(once, run)
+    tables = dict(load_store(run / "data").tables)
+    ap = tables["geomagnetic"]
+    early = replace(ap, flags=ap.flags | PRELIMINARY, values=ap.values + 1)
+    save_store(tmp_path / "early", {**tables, "geomagnetic": early}, "early")
+    forecast(run, "verify", f"forecast.inputs={tmp_path}/early")
+    assert "1 entries verified now (0 of them anew), 0 wait for observations, 1 rest on" in (
+        capsys.readouterr().out
+    )
+    archive = forecast(run, "verify", f"forecast.inputs={tmp_path}/early")
+    ((entry, first, then),) = archive.verified()
+    assert (first.number, first.preliminary, first.hindcast) == (1, 24, True)
+    forecast(run, "verify")
+    assert "1 entries verified now (1 of them anew)" in capsys.readouterr().out
+    ((_, second, now),) = archive.verified()
+    assert (second.number, second.preliminary) == (2, 0)
+    np.testing.assert_allclose(then["observed"] - now["observed"], 1.0, atol=1e-4)
+    assert is_sealed(archive.verification(entry.name)), "the first one is kept"
+    forecast(run, "verify")
+    assert "0 entries verified now" in capsys.readouterr().out
+
+
+def test_what_counts_as_known_is_applied_shown_and_compared_with_the_training(
+    run, tmp_path, capsys
+):
+    store = load_store(run / "data")
+    known = Known({"omni2": 3.5})
+    tables = dict(store.tables)
+    tables["solar_wind"] = known.late(tables["solar_wind"], "omni2")
+    assumed = [known.assumed("omni2", "solar_wind"), known.assumed("gfz_text", "geomagnetic"),
+               known.assumed("hmi_quick_look", "elsewhere")]  # fmt: skip
+    save_store(tmp_path / "late", tables, "late", assumed=assumed, cutoff_minutes=30.0)
+    archive = forecast(
+        run, "--at", AT, f"forecast.inputs={tmp_path}/late", "forecast.explain=false"
+    )
+    entry = archive.listed()[-1]
+    record, _ = archive.read(entry)
+    wind = [s for s in record.inputs if s.modality == "solar_wind"]
+    assert {s.age_hours for s in wind} == {3.0}, "3.5 h less the cutoff are a step of 3 h"
+    assert record.assumed == tuple(assumed[:2]) and record.cutoff_minutes == 30.0
+    assert record.trained_as == (
+        "solar_wind: the model learned from values known 0 h after their time, these are known "
+        "3 h after their time",
+    )
+    assert "definitive values that nobody had then: omni2, gfz_text" in capsys.readouterr().out
+    told = json.loads((archive.entry(entry.name) / "forecast.json").read_text())["known"]
+    assert told["assumed"][1]["stands_for"] == "gfz_now" and told["cutoff_minutes"] == 30.0
+    for language, words in (("en", "nobody had then"), ("ko", "당시 아무도 갖지 못한")):
+        page = (archive.entry(entry.name) / f"page.{language}.html").read_text()
+        assert words in page and "GFZ" in page and record.trained_as[0] in page
 
 
 def test_an_altered_entry_is_told_of_and_stops_no_forecast(once, tmp_path, capsys):

@@ -3,6 +3,8 @@
     archive/ledger.jsonl            one line an entry: its name and hash
     archive/entries/NAME/           a sealed folder: record, arrays, JSON, netCDF, pages
     archive/verification/NAME/      what was observed afterwards, added later
+    archive/verification/NAME_2/    the same once more, when fewer values could still be revised
+    archive/verifications.jsonl     one line a verification: its entry, number and hash
 
 A forecast issued again for the same time is an entry of its own: its name carries the issue time,
 the moment it was made to the microsecond, and its key.
@@ -23,10 +25,11 @@ import numpy as np
 from heliosight.core import records
 from heliosight.core.clock import to_seconds
 from heliosight.core.errors import RecordError
-from heliosight.core.files import is_sealed
 from heliosight.core.issued import ForecastVerification, IssuedArrays, IssuedForecast
+from heliosight.core.variables import STEP
 from heliosight.issuing.ledger import Entry, Ledger
 
+Verified = tuple["Listed", ForecastVerification, dict[str, np.ndarray]]
 NAME = re.compile(r"\d{8}T\d{6}Z_\d{8}T\d{12}Z_[0-9a-f]{8}")
 
 
@@ -39,6 +42,20 @@ class Listed:
     hash: str
     issue_times: tuple[str, ...]
 
+    @property
+    def live(self) -> bool:
+        """True when it was made before the first interval of its last issue time was over."""
+        made = self.name.split("_")[1]
+        return is_live(to_seconds(self.issue_times[-1]), to_seconds(f"{made[:15]}Z"))
+
+
+def is_live(issue: int, made: int) -> bool:
+    """True of a forecast made before the first of its intervals was over [UTC seconds].
+
+    Whatever was made later is a hindcast, however it was asked for: its outcome had begun.
+    """
+    return made < issue + STEP
+
 
 @final
 class Archive:
@@ -47,6 +64,7 @@ class Archive:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ledger = Ledger(folder / "ledger.jsonl")
+        self.scores = Ledger(folder / "verifications.jsonl")
 
     def add(
         self, record: IssuedForecast, arrays: IssuedArrays, files: Mapping[str, bytes]
@@ -97,32 +115,64 @@ class Archive:
             )  # fmt: skip
         return record, IssuedArrays.of(records.load_arrays(folder))
 
-    def verification(self, name: str) -> Path:
-        """Where the verification of an entry lies, or will lie."""
+    def verification(self, name: str, number: int = 1) -> Path:
+        """Where a verification of an entry lies, or will lie."""
         self.entry(name)
-        return self.folder / "verification" / name
+        return self.folder / "verification" / (name if number == 1 else f"{name}_{number}")
 
-    def unverified(self, until: int) -> list[Listed]:
-        """Entries without a verification whose last issue time lies at or before `until`."""
-        return [
-            e
-            for e in self.listed()
-            if to_seconds(e.issue_times[-1]) <= until and not is_sealed(self.verification(e.name))
-        ]
+    def add_verification(
+        self, record: ForecastVerification, arrays: Mapping[str, np.ndarray]
+    ) -> None:
+        """One more verification of an entry, whole before it is listed; earlier ones stay."""
+        folder = self.verification(record.entry, record.number)
+        hashed = records.save(folder, record, arrays)
+        self.scores.append({"entry": record.entry, "number": record.number, "hash": hashed})
 
-    def verified(self) -> list[tuple[Listed, ForecastVerification, dict[str, np.ndarray]]]:
-        """Every verified entry with its verification and that record's arrays.
+    def verified(self) -> list[Verified]:
+        """Every verified entry with its latest verification and that record's arrays.
 
-        A verification that cannot be read is passed over: it can be made again, entries cannot.
+        A verification that is not as it was listed is passed over: it can be made again.
         """
+        listed: dict[str, list[tuple[int, str]]] = {}
+        for line in self.scores.entries():
+            name, number, hashed = _scored(line, self.scores.path)
+            listed.setdefault(name, []).append((number, hashed))
         found = []
         for entry in self.listed():
-            folder = self.verification(entry.name)
-            if is_sealed(folder):
-                with suppress(RecordError):
-                    record = records.load(folder, ForecastVerification)
-                    found.append((entry, record, records.load_arrays(folder)))
+            for number, hashed in reversed(listed.get(entry.name, [])):
+                folder = self.verification(entry.name, number)
+                with suppress(RecordError, OSError):
+                    if records.record_hash(folder) == hashed:
+                        record = records.load(folder, ForecastVerification)
+                        found.append((entry, record, records.load_arrays(folder)))
+                        break
         return found
+
+    def unsettled(self, until: int) -> list[tuple[Listed, ForecastVerification | None]]:
+        """Entries whose last issue time lies at or before `until`, with what may be renewed.
+
+        An entry is settled when its latest verification has no value that may still be revised.
+        """
+        latest = {entry.name: record for entry, record, _ in self.verified()}
+        return [
+            (e, latest.get(e.name))
+            for e in self.listed()
+            if to_seconds(e.issue_times[-1]) <= until
+            and (e.name not in latest or latest[e.name].preliminary)
+        ]
+
+
+def _scored(line: Entry, path: Path) -> tuple[str, int, str]:
+    try:
+        name, number, hashed = line.body["entry"], line.body["number"], line.body["hash"]
+        if not NAME.fullmatch(name) or not 1 <= int(number) < 10_000:
+            raise ValueError(f"{name} {number}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError(
+            "a line of verifications names an entry, a number and a hash", repr(error),
+            where=str(path),
+        ) from error  # fmt: skip
+    return name, int(number), str(hashed)
 
 
 def _listed(entry: Entry, path: Path) -> Listed:

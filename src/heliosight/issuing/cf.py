@@ -9,6 +9,7 @@ import numpy as np
 from heliosight.core.clock import HOUR
 from heliosight.core.issued import STATUSES, IssuedArrays, IssuedForecast
 from heliosight.core.netcdf import CfVariable, netcdf_bytes, times
+from heliosight.core.records import Assumed
 
 INIT, LEAD, LEVEL, DAY, CLASS = "init_time", "lead_time", "quantile", "day", "storm_class"
 REFERENCE, INPUT = "reference", "input"
@@ -79,6 +80,14 @@ def _numbers(arrays: IssuedArrays) -> dict[str, CfVariable]:
     }  # fmt: skip
 
 
+def _known(assumed: Assumed) -> str:
+    """`table: source known 0.25 h after its interval (in place of gfz_now; definitive)`."""
+    marks = [f"in place of {assumed.stands_for}"] if assumed.stands_for else []
+    marks += ["definitive"] if assumed.definitive else []
+    told = f" ({'; '.join(marks)})" if marks else ""
+    return f"{assumed.table}: {assumed.source} known {assumed.latency_hours:.3g} h after{told}"
+
+
 def _about(record: IssuedForecast) -> dict[str, Any]:
     made = record.provenance
     told = "SIMULATED Sun. " if made.simulated else ""
@@ -95,4 +104,6 @@ def _about(record: IssuedForecast) -> dict[str, Any]:
         "data_sha256": record.data,
         "weights_sha256": record.weights,
         "hindcast": int(record.hindcast),
+        "assumed_latency": "; ".join(map(_known, record.assumed)) or "none",
+        "cutoff_minutes": record.cutoff_minutes,
     }

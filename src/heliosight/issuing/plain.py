@@ -44,6 +44,12 @@ def forecast_json(record: IssuedForecast, arrays: IssuedArrays, row: int = 0) ->
         "forecast": network,
         "references": systems,
         "inputs": [dump(state) for state in record.inputs],
+        "known": {
+            "cutoff_minutes": record.cutoff_minutes,
+            "retrieved_by": record.as_known,
+            "assumed": [dump(a) for a in record.assumed],
+            "trained_as": list(record.trained_as),
+        },
         "frames": list(record.frames),
         "widenings": [dump(w) for w in record.widenings],
         "grade": dump(record.grade),

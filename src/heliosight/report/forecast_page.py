@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
@@ -67,11 +67,12 @@ def render_forecast(page: ForecastPage, language: str) -> str:
         "chances": _chances(page),
         "lead_rows": chart_forecast.lead_rows(page.example),
         "noaa": NOAA,
-        "inputs": input_rows(page.record.inputs),
+        "inputs": input_rows(page.record.inputs, _images(page)),
         "trust": trust(page.record),
         "pictures": _pictures(page),
         "explained": _explained(page, words, stamp),
         "past": _past(page.record.past),
+        "hindsight": hindsight(page.record),
         "method_words": method_words,
         "day_words": lambda text: day_words(text, words),
         "span_words": lambda call: span_words(call.start, call.end, words),
@@ -136,8 +137,18 @@ def _skill_trust(record: IssuedForecast) -> Trust:
     return "fault" if worse and not better else "open"
 
 
-def input_rows(states: Sequence[InputState]) -> list[dict[str, Any]]:
-    """One row a modality, its variables under it when they differ."""
+def hindsight(record: IssuedForecast) -> list[str]:
+    """Definitive sources of a hindcast, whose values nobody had at its issue time."""
+    if not record.hindcast or record.as_known:
+        return []
+    return [a.source for a in record.assumed if a.definitive]
+
+
+def input_rows(states: Sequence[InputState], images: Collection[str] = ()) -> list[dict[str, Any]]:
+    """One row a modality, its variables under it when they differ.
+
+    images : modalities of frames, which carry no mark of what may still be revised.
+    """
     rows = []
     for name in dict.fromkeys(s.modality for s in states):
         mine = [s for s in states if s.modality == name]
@@ -155,6 +166,9 @@ def input_rows(states: Sequence[InputState]) -> list[dict[str, Any]]:
                 "stale": any(s.withheld for s in mine),
                 "lacking": [s for s in mine if s.withheld],
                 "variables": len(mine),
+                "observed": sum(s.steps - s.missing for s in mine),
+                "preliminary": sum(s.preliminary for s in mine),
+                "dated": name not in images,
             }
         )
     return rows
@@ -236,9 +250,13 @@ def _explained(page: ForecastPage, words: Words, stamp: str) -> list[Explanation
     return explanation_views(inputs, Sprites(), words, stamp)
 
 
+def _images(page: ForecastPage) -> list[str]:
+    return [name for name, modality in page.modalities.items() if modality.kind == "images"]
+
+
 def _past(past: Sequence[PastScore]) -> dict[str, Any]:
-    """Tables of past scores: systems by days, on the test blocks and in the archive."""
-    tables: dict[str, Any] = {"block": None, "archive": None}
+    """Tables of past scores: systems by days, on the test blocks and of both kinds of entries."""
+    tables: dict[str, Any] = {"block": None, "live": None, "hindcast": None}
     for where in tables:
         mine = [p for p in past if p.where == where]
         if not mine:

@@ -21,7 +21,7 @@ from heliosight.core.tables import Table, Tables
 from heliosight.core.variables import STEP
 from heliosight.data.store import Store, load_store
 from heliosight.evaluation.at_issue import ISSUED
-from heliosight.issuing.archive import Archive, Listed
+from heliosight.issuing.archive import Archive, Listed, is_live
 from heliosight.issuing.call import day_calls
 from heliosight.issuing.cf import forecast_netcdf
 from heliosight.issuing.plain import forecast_json
@@ -192,7 +192,7 @@ def _record(study: Study, issuer: Issuer, made: Made, store: Store) -> IssuedFor
         provenance=run.provenance(key, {"data": study.store.hash}),
         issue_times=tuple(to_text(t) for t in made.arrays.init_time.tolist()),
         created=created,
-        hindcast=not is_live(made.arrays.init_time[-1], created),
+        hindcast=not is_live(int(made.arrays.init_time[-1]), to_seconds(created)),
         system=issuer.system,
         fold=issuer.fold.name,
         fold_start=to_text(issuer.fold.test[0]),
@@ -214,14 +214,6 @@ def _record(study: Study, issuer: Issuer, made: Made, store: Store) -> IssuedFor
         as_known=card.as_known,
         trained_as=trained_otherwise(study.store.tables, store.tables, used),
     )
-
-
-def is_live(issue: int, created: str) -> bool:
-    """True of a forecast made before the first of its intervals was over.
-
-    Whatever was made later is a hindcast, however it was asked for: its outcome had begun.
-    """
-    return to_seconds(created) < issue + STEP
 
 
 def trained_otherwise(trained: Tables, now: Tables, names: Iterable[str]) -> tuple[str, ...]:
@@ -253,8 +245,14 @@ def _verify(run: Run) -> StageResult:
     study, archive = study_of(run), archive_of(run)
     tables = inputs_of(study).tables
     done, problems = verify_entries(archive, study, tables.get(INDEX), newest(tables))
-    waiting = len(archive.listed()) - len(archive.verified()) - len(problems)
-    line = f"{len(done)} entries verified now, {waiting} wait for observations: {archive.folder}"
+    verified = archive.verified()
+    waiting = len(archive.listed()) - len(verified) - len(problems)
+    renewed = sum(record.number > 1 for record in done)
+    early = sum(record.preliminary > 0 for _, record, _ in verified)
+    line = (
+        f"{len(done)} entries verified now ({renewed} of them anew), {waiting} wait for "
+        f"observations, {early} rest on preliminary values: {archive.folder}"
+    )
     return StageResult(tuple(done), (line, *_unreadable(problems)), bool(problems))
 
 
@@ -288,4 +286,7 @@ def _lines(record: IssuedForecast, arrays: IssuedArrays, folder: Path) -> tuple[
         + f", {s.missing} of {s.steps} steps missing"
         for s in stale
     ]
-    return (*lines, f"forecast: {folder}")
+    late = [a.source for a in record.assumed if a.definitive]
+    if record.hindcast and late and not record.as_known:
+        lines.append(f"hindcast from definitive values that nobody had then: {', '.join(late)}")
+    return (*lines, *record.trained_as, f"forecast: {folder}")

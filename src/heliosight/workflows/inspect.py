@@ -85,6 +85,19 @@ def write_card(run: Run, card: DatasetCard) -> StageResult:
     return StageResult(card, (f"card: {path}",))
 
 
+def known_lines(card: DatasetCard) -> list[str]:
+    """What is assumed of each source, a line each."""
+    told = [
+        f"- {a.table}, {a.source}: {a.latency_hours:.3g} h after its time"
+        + (f", in place of {a.stands_for}" if a.stands_for else "")
+        + (f" (itself after {a.published_hours:.3g} h)" if a.definitive else "")
+        + f": {a.why}"
+        for a in card.assumed
+    ]
+    cutoff = f"- A forecast for a 3-hour mark is made {card.cutoff_minutes:g} min after it."
+    return [*told, cutoff]
+
+
 def card_text(card: DatasetCard) -> str:
     """A dataset card in Markdown: what, since when, holes, licences, caveats, sources."""
     kind = "simulated" if card.provenance.simulated else "observed"
@@ -107,6 +120,8 @@ def card_text(card: DatasetCard) -> str:
         f"{v.out_of_range} | {'' if v.mean is None else f'{v.mean:.4g}'} |"
         for t in card.tables for v in t.variables
     ]  # fmt: skip
+    if card.assumed:
+        lines += ["", "## When values count as known", "", *known_lines(card)]
     for title, items in (("Licences", card.licences), ("Sources", card.sources)):
         told = [f"- {name}: {text}" for name, text in items.items()] or ["- none noted"]
         lines += ["", f"## {title}", "", *told]

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from heliosight.core import records
 from heliosight.core.clock import DAY, HOUR, to_seconds
 from heliosight.core.errors import HeliosightError
 from heliosight.core.issued import ForecastVerification, IssuedArrays, IssuedForecast, PastScore
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Interval
-from heliosight.core.tables import SeriesTable, Table
+from heliosight.core.tables import PRELIMINARY, SeriesTable, Table
 from heliosight.evaluation import features
 from heliosight.evaluation.at_issue import ISSUED, references_at
 from heliosight.evaluation.dressing import join
@@ -23,7 +22,7 @@ from heliosight.issuing.archive import Archive, Listed
 from heliosight.workflows.study import Study
 from heliosight.workflows.train import predictions
 
-BLOCK, ARCHIVE = "block", "archive"
+BLOCK, LIVE, HINDCAST = "block", "live", "hindcast"
 SHOWN = ("crps_ap_pooled", "corr_log_pooled", "brier_skill_G1_pooled")
 PAIRED = "crps_ap_pooled"
 MOST_DRAWS = 300
@@ -37,6 +36,8 @@ def verify_entries(
 ) -> tuple[list[ForecastVerification], list[str]]:
     """Verify every entry whose outcome in a table of ap was known at a moment; others wait.
 
+    One that was verified with preliminary values is verified again when fewer of them are.
+
     Returns
     -------
     The new verifications, and what is wrong with entries that cannot be read: an old or altered
@@ -46,7 +47,7 @@ def verify_entries(
     problems: list[str] = []
     if not isinstance(table, SeriesTable):
         return done, problems
-    for entry in archive.unverified(known_until - _HORIZON):
+    for entry, before in archive.unsettled(known_until - _HORIZON):
         try:
             record, arrays = archive.read(entry)
         except HeliosightError as error:
@@ -55,20 +56,25 @@ def verify_entries(
         observed = features.values_at(
             table, "ap", arrays.valid_time, np.full(len(arrays.init_time), known_until)
         )
-        if np.isfinite(observed).all():
-            done.append(_verify(archive, study, entry, record, arrays, observed))
+        early = _preliminary(table, arrays.valid_time)
+        if np.isfinite(observed).all() and (before is None or early < before.preliminary):
+            made = replace(
+                _of(study, entry, record), preliminary=early,
+                number=1 if before is None else before.number + 1,
+            )  # fmt: skip
+            archive.add_verification(made, _scores(record, arrays, observed))
+            done.append(made)
     return done, problems
 
 
-def _verify(
-    archive: Archive,
-    study: Study,
-    entry: Listed,
-    record: IssuedForecast,
-    arrays: IssuedArrays,
-    observed: np.ndarray,
-) -> ForecastVerification:
-    made = ForecastVerification(
+def _preliminary(table: SeriesTable, times: np.ndarray) -> int:
+    """How many of the values of ap at these times the archive may still revise."""
+    early = (table.flags[:, table.variables.index("ap")] & PRELIMINARY) > 0
+    return int(np.isin(times, table.times[early]).sum())
+
+
+def _of(study: Study, entry: Listed, record: IssuedForecast) -> ForecastVerification:
+    return ForecastVerification(
         provenance=study.run.provenance(entry.hash, {"data": study.store.hash}),
         entry=entry.name,
         entry_hash=entry.hash,
@@ -76,16 +82,20 @@ def _verify(
         systems=(record.system, *record.references),
         complete=True,
         data=study.store.hash,
+        hindcast=not entry.live,
     )
+
+
+def _scores(
+    record: IssuedForecast, arrays: IssuedArrays, observed: np.ndarray
+) -> dict[str, np.ndarray]:
     low, high = arrays.quantiles[..., 0], arrays.quantiles[..., -1]
     inside = np.where(np.isnan(low), np.nan, (observed >= low) & (observed <= high))
-    kept = {
+    return {
         "observed": observed.astype(np.float32),
         "crps": np.stack([crps(p) for p in systems(record, arrays, observed)], 1),
         "inside_90": inside.astype(np.float32),
     }
-    records.save(archive.verification(entry.name), made, kept)
-    return made
 
 
 def systems(
@@ -150,25 +160,39 @@ def _block_scores(study: Study, system: str, issue: int) -> tuple[PastScore, ...
 
 
 def _archive_scores(archive: Archive, system: str, issue: int) -> tuple[PastScore, ...]:
-    """On the archive: forecasts of this system as they were issued, verified since."""
+    """On the archive: forecasts of this system as they were issued, live ones and hindcasts apart.
+
+    A hindcast was made by somebody who could know its outcome: its score is no live one's.
+    """
     verified = [
         (record, arrays)
         for _, record, arrays in archive.verified()
         if _last_end(record) <= issue and record.systems == (system, *ISSUED)
     ]
+    kinds = {LIVE: False, HINDCAST: True}
+    parts = {w: [v for v in verified if v[0].hindcast == past] for w, past in kinds.items()}
+    return tuple(score for where, mine in parts.items() for score in _means(where, system, mine))
+
+
+def _means(
+    where: str, system: str, verified: list[tuple[ForecastVerification, dict[str, np.ndarray]]]
+) -> list[PastScore]:
+    """Mean scores by system and day, and how many forecasts they are of."""
     if not verified:
-        return ()
+        return []
     scores = np.concatenate([a["crps"] for _, a in verified])
     inside = np.concatenate([a["inside_90"] for _, a in verified])
-    found = [PastScore(ARCHIVE, "", 0, {"forecasts": Interval(float(len(scores)))})]
+    early = sum(record.preliminary > 0 for record, _ in verified)
+    facts = {"forecasts": Interval(float(len(scores))), "preliminary": Interval(float(early))}
+    found = [PastScore(where, "", 0, facts)]
     for k, name in enumerate((system, *ISSUED)):
         for day in (1, 2, 3):
             leads = slice(8 * (day - 1), 8 * day)
             means = {"crps_ap": _mean(scores[:, k, leads])}
             means |= {"coverage_90": _mean(inside[:, leads])} if k == 0 else {}
             given = {key: value for key, value in means.items() if value is not None}
-            found.append(PastScore(ARCHIVE, name, day, given))
-    return tuple(found)
+            found.append(PastScore(where, name, day, given))
+    return found
 
 
 def _mean(values: np.ndarray) -> Interval | None:

@@ -6,11 +6,10 @@ import sys
 from http.server import ThreadingHTTPServer
 
 from heliosight.core.errors import ConfigError
-from heliosight.core.files import is_sealed
 from heliosight.issuing.archive import Archive, Listed
 from heliosight.issuing.routes import routes
 from heliosight.issuing.server import HOSTS, server
-from heliosight.report.archive_page import ListedForecast, render_archive
+from heliosight.report.archive_page import ListedForecast, VerifiedWith, render_archive
 from heliosight.workflows.run import Run, StageResult
 
 PAGE = "page.en.html"
@@ -51,6 +50,10 @@ def serving(host: str, port: int, archive: Archive) -> ThreadingHTTPServer:
 
 def index(archive: Archive, entries: list[Listed], language: str) -> str:
     """The list of entries as a page."""
+    states: dict[str, VerifiedWith] = {
+        e.name: "preliminary" if record.preliminary else "definitive"
+        for e, record, _ in archive.verified()
+    }
     listed = [
         ListedForecast(
             name=e.name,
@@ -58,7 +61,8 @@ def index(archive: Archive, entries: list[Listed], language: str) -> str:
             last=e.issue_times[-1],
             count=len(e.issue_times),
             page=(archive.entry(e.name) / PAGE).is_file(),
-            verified=is_sealed(archive.verification(e.name)),
+            verified=states.get(e.name, ""),
+            live=e.live,
         )
         for e in entries
     ]

@@ -119,6 +119,8 @@ def _finished(
 
 def _thirds(name: str, values: np.ndarray) -> np.ndarray:
     """Exact thirds of printed ones (2.667 is 8/3); anything else is not this index."""
+    if (np.abs(values) > 1e4).any():
+        raise DataError(f"{name} is below 10000", f"{np.nanmax(values):g}", "A damaged file?")
     steps = np.rint(values * 3)
     if np.any(np.abs(values * 3 - steps)[np.isfinite(values)] > 0.01):
         i = int(np.nanargmax(np.abs(values * 3 - steps)))

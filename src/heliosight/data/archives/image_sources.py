@@ -30,6 +30,7 @@ SDOML_TERMS = Terms("CC BY 4.0", "Galvez et al. (2019), doi:10.3847/1538-4365/ab
 HELIOVIEWER_TERMS = Terms(SDO_TERMS.licence, f"{SDO_TERMS.citation}; Helioviewer Project")
 # A slot's image is observed before the slot, so that a forecast issued then may use it.
 _MINUTES = (-2, -4, -6, -8)
+_NRT_MINUTES = (-3, -6, -9, -12)
 _HMI_STEP = 720
 # SDOML: frames of AIA every 6 min, of HMI every 12.
 _NEAR = 900
@@ -46,10 +47,21 @@ def synoptic_url(channel: str, time: int) -> str:
     return f"{SYNOPTIC}/{date[:4]}/{date[4:6]}/{date[6:]}/H{hour}00/{name}"
 
 
-def hmi_url(time: int) -> str:
-    """The address of HMI's newest 12-minute magnetogram at a time; its grid is of TAI."""
+def nrt_url(channel: str, time: int) -> str:
+    """The address of AIA's near-real-time 1024-pixel image, of every third minute."""
+    text = stamp(time)
+    date, clock = text[:8], text[9:15]
+    name = f"AIA{date}_{clock}_{int(channel.removeprefix('aia_')):04d}.fits"
+    return f"{SYNOPTIC}/nrt/{date[:4]}/{date[4:6]}/{date[6:]}/H{clock[:2]}00/{name}"
+
+
+def hmi_url(time: int, kind: str = "M_720s") -> str:
+    """The address of HMI's newest 12-minute magnetogram at a time; its grid is of TAI.
+
+    kind : `M_720s`, or `M_720s_nrt` where only the near-real-time one is there.
+    """
     name = tai_text(int(tai_of_utc(time)) // _HMI_STEP * _HMI_STEP)
-    return f"{HMI_FITS}/{name[:4]}/{name[4:6]}/{name[6:8]}/hmi.M_720s.{name}.fits"
+    return f"{HMI_FITS}/{name[:4]}/{name[4:6]}/{name[6:8]}/hmi.{kind}.{name}.fits"
 
 
 def _synoptic(channel: str) -> Plan:
@@ -64,9 +76,21 @@ def _synoptic(channel: str) -> Plan:
     return plan
 
 
+def _nrt(channel: str) -> Plan:
+    def plan(wish: Wish) -> Iterator[list[Item]]:
+        yield [
+            Item(f"{channel}_nrt", tuple(nrt_url(channel, t + 60 * m) for m in _NRT_MINUTES),
+                 f"images/{channel}/{stamp(t)}.fits", MB, 12 * MB, require_fits)
+            for t in wish.slots
+        ]  # fmt: skip
+
+    return plan
+
+
 def _hmi(wish: Wish) -> Iterator[list[Item]]:
+    kinds = ("M_720s", "M_720s_nrt")
     yield [
-        Item("hmi_quick_look", (hmi_url(t), hmi_url(t - _HMI_STEP)),
+        Item("hmi_quick_look", tuple(hmi_url(t - b, k) for b in (0, _HMI_STEP) for k in kinds),
              f"images/hmi_magnetogram/{stamp(t)}.fits", 15 * MB, 80 * MB, require_fits)
         for t in wish.slots
     ]  # fmt: skip
@@ -189,18 +213,20 @@ def _slots(wish: Wish) -> int:
 
 def _sources(channel: str) -> list[Source]:
     hmi = channel.startswith("hmi")
-    step = "12 min" if hmi else "2 min"
-    near = (
-        Source("hmi_quick_look", "HMI 720 s magnetograms, 4096 px FITS", SDO_TERMS, "hours",
+    near = [
+        Source("hmi_quick_look", "HMI 720 s magnetograms, 4096 px FITS", SDO_TERMS, "2 hours",
                "TAI in the name and the header; upside down", _hmi, counted(15 * MB, _slots),
                STANFORD)
-        if hmi else
-        Source(f"{channel}_synoptic", f"{channel.upper()} level 1.5, 1024 px FITS, every {step}",
-               SDO_TERMS, "minutes to a day", "divide by EXPTIME; not corrected for degradation",
-               _synoptic(channel), counted(MB, _slots), STANFORD)
-    )  # fmt: skip
+    ] if hmi else [
+        Source(f"{channel}_synoptic", f"{channel.upper()} level 1.5, 1024 px FITS, every 2 min",
+               SDO_TERMS, "7 days", "divide by EXPTIME; not corrected for degradation",
+               _synoptic(channel), counted(MB, _slots), STANFORD),
+        Source(f"{channel}_nrt", f"{channel.upper()} in near real time, 1024 px FITS, every 3 min",
+               SDO_TERMS, "20 min", "as the synoptic ones; gaps are never filled",
+               _nrt(channel), counted(MB, _slots), STANFORD),
+    ]  # fmt: skip
     return [
-        near,
+        *near,
         Source(f"{channel}_jsoc", f"{channel} from JSOC, 4096 px FITS, staged on request",
                SDO_TERMS, "days", "needs a registered e-mail (fetch.email); rows without image",
                _jsoc(channel), counted(15 * MB, _slots), STANFORD),
