@@ -21,6 +21,7 @@ _LAZY = {
     "ModalitySpec": "heliosight.core.spec",
     "check_subject": "heliosight.subject",
     "diagnose": "heliosight.diagnosis",
+    "load_published": "heliosight.workflows.published",
     "text": "heliosight.diagnosis",
     "wrap": "heliosight.subject",
 }

@@ -14,12 +14,13 @@ from typing import Any
 STAGES = {
     "demo": "simulate a small Sun, train, score, diagnose, explain, report",
     "data": "`data fetch` asks the archives, `data build` makes the store, `data inspect` shows it",
-    "train": "train the forecaster on each walk-forward fold",
+    "train": "train the forecaster on each walk-forward fold (`--score`: then evaluate)",
     "evaluate": "score forecasts and references on identical rows",
     "diagnose": "are all inputs and the time axis used? (`diagnose convlstm|fusion|usage`: a part)",
     "explain": "attribute a forecast to frames and wind (`--survey`, `--score`: against truth)",
     "improve": "diagnose, try remedies in the cheapest sensible order, prove or refute each",
     "report": "write one self-contained HTML report",
+    "publish": "write a trained forecaster as a folder that others can load, with its card",
     "forecast": "issue a forecast from the newest data (`--at TIME`: from what was known then)",
     "verify": "open the sealed test block once: hashes first, then every score",
     "certify": "examine the diagnosis itself on models of known health (`--quick`, `--half test`)",
@@ -28,6 +29,7 @@ STAGES = {
 VERBS = {
     "data": ("fetch", "build", "inspect", "card", "sun"),
     "diagnose": ("convlstm", "fusion", "usage"),
+    "evaluate": ("sweep",),
     "improve": ("study",),
     "config": ("show", "validate"),
     "forecast": ("verify",),
@@ -60,7 +62,7 @@ options
   --config-name NAME  a shipped config ({configs}) or one of yours; default {default}
   --config-dir DIR    where your own YAML lies (./configs is found by itself)
   key=value           change one key, for example seed=1 or training.batch_size=16
-  -m                  a sweep: key=1,2,3 runs once per value
+  -m                  a sweep: key=1,2,3 runs once per value; `evaluate sweep` makes one table of it
   --model FILE:BUILD  diagnose, explain, report: your own model, my_package.my_file:build
   --checkpoint FILE   its weights, safetensors or a torch file of tensors
   --data DIR          a folder of event files (HDF5), or a store
@@ -75,6 +77,14 @@ options
 heliosight STAGE --help tells more of each stage.
 
 exit codes: 0 fine, 1 a check found a fault, 2 usage, config or input error"""
+
+
+class JobEnded(Exception):
+    """A job of a sweep that found a fault or could not run, told to the process that started it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -212,7 +222,10 @@ def _through_hydra(request: Request) -> int:
         plain = _other_kind(OmegaConf.to_container(composed, resolve=True), request.hydra)
         now = HydraConfig.get()
         sweep = now.job.override_dirname if now.mode == RunMode.MULTIRUN else ""
-        codes.append(run(request.stage, request.verb, request.flags, plain, sweep, _typed(request)))
+        code = run(request.stage, request.verb, request.flags, plain, sweep, _typed(request))
+        codes.append(code)
+        if sweep and code:  # a job may run elsewhere: what it raises is all that comes back
+            raise JobEnded(code)
 
     before = sys.argv
     sys.argv = [before[0], *_in_order((*_quiet_hydra(), *request.hydra))]
@@ -222,6 +235,8 @@ def _through_hydra(request: Request) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         sys.stderr.write(_explain(error) + "\n")
         return MISUSE
+    except JobEnded as job_ended:
+        codes.append(job_ended.code)
     except SystemExit as leave:
         return MISUSE if leave.code else OK
     finally:
@@ -243,6 +258,7 @@ def _quiet_hydra() -> tuple[str, ...]:
         "hydra.run.dir=.",
         "hydra.sweep.dir=runs",
         "hydra.sweep.subdir=.",
+        "hydra.job.config.override_dirname.exclude_keys=[run_dir]",  # it holds the jobs' folders
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
     )

@@ -1,10 +1,13 @@
+from itertools import count
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliosight.core import clock, geomagnetic, seeding
+from heliosight.core import clock, geomagnetic, progress, seeding
 from heliosight.core.batch import Batch
 from heliosight.core.errors import DataError, SpecError
 from heliosight.core.folds import Fold
@@ -163,14 +166,38 @@ def test_predictions_share_their_rows():
         Predictions("x", *args, np.zeros((n, 3, 3)), np.zeros(3, int))
 
 
-def test_progress_is_silent_or_tells_rate_and_time_left(monkeypatch, capsys):
-    assert list(track(range(3), "quiet", 3)) == [0, 1, 2]
-    assert capsys.readouterr().err == ""
+def loud(monkeypatch, seconds):
+    """Progress that is told, on a clock that moves `seconds` at every look."""
     monkeypatch.delenv("HELIOSIGHT_QUIET")
+    clock = count(0.0, seconds)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+
+def test_progress_is_silent_where_nobody_looks(monkeypatch, capsys):
+    assert list(track(range(3), "quiet", 3)) == [0, 1, 2]
+    loud(monkeypatch, 0.1)
+    assert list(track(range(3), "short", 3)) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch, capsys):
+    loud(monkeypatch, 20.0)
+    with bar("loud work", 4) as running:
+        for k in range(4):
+            running.advance(note=f"loss {k}")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split() for line in lines] == [
+        ["loud", "work", "2/4", "0.05/s", "left", "0:00:40", "loss", "1"],
+        ["loud", "work", "4/4", "0.04/s", "left", "0:00:00", "loss", "3"],
+    ]
+
+
+def test_progress_on_a_terminal_is_a_bar_with_rate_and_time_left(monkeypatch, capsys):
+    monkeypatch.delenv("HELIOSIGHT_QUIET")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
     with bar("loud work", 2) as running:
         running.advance(note="loss 0.5")
         running.advance()
     shown = capsys.readouterr().err
-    assert "loud work" in shown
-    assert "2/2" in shown
-    assert "loss 0.5" in shown
+    assert "loud work" in shown and "2/2" in shown and "loss 0.5" in shown

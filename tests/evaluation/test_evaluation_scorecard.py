@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.signal import lfilter
 from test_evaluation_metrics import make
 
@@ -13,7 +15,7 @@ from heliosight.core.errors import ConfigError, SpecError
 from heliosight.core.records import Interval
 from heliosight.core.seeding import numpy_stream
 from heliosight.evaluation import metrics, table
-from heliosight.evaluation.bootstrap import Blocks, interval, resolved
+from heliosight.evaluation.bootstrap import Blocks, interval, quantile_of, resolved
 from heliosight.evaluation.scorecard import (
     ScorecardConfig,
     find,
@@ -230,3 +232,9 @@ def test_the_table_is_aligned_and_marks_what_is_not_resolved() -> None:
     assert "HSS of G1" not in table.interval_table(card.rows, "mae_ap_pooled")
     value = find(card.rows, "a", "day 1", "rmse_ap_pooled")
     assert value is not None and f"{value.value:.2f}" in lines[2]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40), st.floats(0, 1))
+def test_quantiles_are_those_of_numpy(values, q):
+    ordered = np.sort(np.array(values))
+    assert quantile_of(ordered, q) == np.quantile(ordered, q)

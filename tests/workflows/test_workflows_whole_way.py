@@ -5,9 +5,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from omegaconf import OmegaConf
 
+import heliosight
 from heliosight.cli import main
-from heliosight.core import records
+from heliosight.core import files, records
+from heliosight.core.errors import RecordError
+from heliosight.evaluation.scorecard import find
+from heliosight.workflows.config import app_config
+from heliosight.workflows.published import load_published
+from heliosight.workflows.run import Run
+from heliosight.workflows.study import study_of
+from heliosight.workflows.train import forecaster
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -204,3 +214,101 @@ def test_force_makes_a_stage_again_and_nothing_before_it(made, tmp_path):
     main(words("evaluate", copy, "--force"))
     changed = {p for p, t in before.items() if p.stat().st_mtime_ns != t}
     assert changed == {copy / "evaluate" / "record.json"}
+
+
+@pytest.fixture(scope="module")
+def published(made):
+    folder = made / "published"
+    assert main(words("publish", made, "publish.contact=someone@example.org")) == 0
+    return folder
+
+
+def test_a_published_folder_gives_the_very_same_forecasts(made, published):
+    plain = OmegaConf.to_container(OmegaConf.load(CONFIGS / "tiny.yaml"))
+    run = Run(app_config(plain), made)
+    study = study_of(run)
+    ours, theirs = forecaster(study, "full", 0), load_published(published)
+    assert ours.spec == theirs.spec and not theirs.training
+    assert theirs.config == ours.config
+    batch = study.windows("full").batch(study.times("full", study.folds[0].test)[:4])
+    with torch.no_grad():
+        a, b = ours(batch), theirs(batch)
+    assert torch.equal(a.forecast.quantiles, b.forecast.quantiles)
+    assert torch.equal(a.forecast.mean, b.forecast.mean)
+    assert torch.equal(a.auxiliary["area"], b.auxiliary["area"])
+    assert torch.equal(ours.event_probability(a), theirs.event_probability(b))
+
+
+def test_a_model_card_says_what_the_records_say(made, published):
+    card = (published / "README.md").read_text()
+    assert card.startswith("---\nlicense: bsd-3-clause\nlibrary_name: heliosight\n")
+    assert "SIMULATED data" in card and "someone@example.org" in card
+    score = find(
+        records.load(made / "evaluate", records.Scorecard).rows, "full", "day 2", "corr_log_pooled"
+    )
+    assert f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]" in card
+    assert records.load(made / "diagnose", records.Diagnosis).verdict in card
+    assert "| images | aia_193 [grey level], aia_211 [grey level]" in card
+    assert "| solar_wind | speed [km s-1], density [cm-3]" in card
+    assert "# Data of tiny" in (published / "DATA_CARD.md").read_text()
+    kept = {p.name for p in published.iterdir()}
+    assert kept == {
+        "README.md",
+        "DATA_CARD.md",
+        "config.json",
+        "model.safetensors",
+        "manifest.json",
+    }
+
+
+def test_a_card_claims_nothing_that_was_not_measured(made, tmp_path, capsys):
+    shutil.copytree(made / "train", tmp_path / "train")
+    shutil.copytree(made / "data", tmp_path / "data")
+    assert main(words("publish", tmp_path)) == 0
+    card = (tmp_path / "published" / "README.md").read_text()
+    assert "These weights were not evaluated." in card
+    assert "These weights were not diagnosed." in card
+    assert main(words("publish", tmp_path, "publish.fold=4")) == 2
+    assert "a fold is one of the split's" in capsys.readouterr().err
+    assert main(words("publish", tmp_path, "faults=[{kind: collapse}]")) == 2
+    assert "a published model has no planted fault" in capsys.readouterr().err
+
+
+def _changed(published, folder, name, change):
+    """A copy of a published folder with one file changed and sealed again."""
+    shutil.copytree(published, folder)
+    path = folder / name
+    path.write_bytes(change(path.read_bytes()))
+    (folder / "manifest.json").unlink()
+    files.seal(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("config.json", lambda b: b.replace(b'"format_version": 1', b'"format_version": 9'),
+         "this is a heliosight-forecaster of version 1"),
+        ("config.json", lambda _: b"[]", "this is a heliosight-forecaster"),
+        ("config.json", lambda b: b.replace(b'"hidden": 8', b'"hiden": 8'), "one of ours.*hiden"),
+        ("config.json", lambda b: b.replace(b'"variables": [', b'"variables": ["kp",'),
+         "weights belong to the same architecture"),
+        ("config.json", lambda b: json.dumps({**json.loads(b), "spec": {}}).encode(),
+         "a published config builds its model.*at least one modality"),
+        ("model.safetensors", lambda b: b[:-5], "a whole safetensors file"),
+    ],
+)  # fmt: skip
+def test_a_changed_published_folder_is_refused(published, tmp_path, name, change, said):
+    with pytest.raises(RecordError, match=said):
+        load_published(_changed(published, tmp_path / "p", name, change))
+
+
+def test_a_published_folder_is_read_whole_or_not_at_all(published, tmp_path):
+    copy = shutil.copytree(published, tmp_path / "p")
+    (copy / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(RecordError, match="present and whole"):
+        load_published(copy)
+    (copy / "manifest.json").unlink()
+    with pytest.raises(RecordError, match="a finished folder has a manifest"):
+        load_published(str(copy))
+    assert heliosight.load_published is load_published

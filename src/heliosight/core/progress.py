@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from rich.console import Console
@@ -32,6 +34,7 @@ class Bar(Protocol):
 
 # Room for everything but the note, which is cut to what is left of the line.
 _FIXED_WIDTH = 72
+SHORT_SECONDS, LINE_SECONDS = 2.0, 30.0
 
 
 class _RichBar:
@@ -45,6 +48,32 @@ class _RichBar:
         rate = f"{task.speed:.3g}/s" if task.speed else ""
         shown = note[: self._room] if note else task.fields["note"]
         self._progress.update(self._task, advance=steps, note=shown, rate=rate)
+
+
+class _LineBar:
+    """Lines in a file or a log: one every half minute and one at the end, none of a short job."""
+
+    def __init__(self, total: float, label: str) -> None:
+        self._total, self._label, self._note, self._done = total, label, "", 0.0
+        self._start = self._told = time.monotonic()
+
+    def advance(self, steps: float = 1, note: str = "") -> None:
+        self._done, self._note = self._done + steps, note or self._note
+        now = time.monotonic()
+        if now - self._told >= LINE_SECONDS and self._done < self._total:
+            self._told = now
+            self._tell(now)
+
+    def close(self) -> None:
+        now = time.monotonic()
+        if now - self._start >= SHORT_SECONDS:
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        rate = self._done / max(now - self._start, 1e-9)
+        left = timedelta(seconds=round((self._total - self._done) / rate)) if rate else "?"
+        words = (f"{self._label:<22.22}", f"{self._done:g}/{self._total:g}", f"{rate:.3g}/s")
+        sys.stderr.write(f"{' '.join(words)} left {left} {self._note}".rstrip() + "\n")
 
 
 class _SilentBar:
@@ -69,6 +98,12 @@ def bar(label: str, total: float) -> Iterator[Bar]:
     if silent():
         yield _SilentBar()
         return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        lines = _LineBar(total, label)
+        yield lines
+        lines.close()
+        return
     one_line = Column(no_wrap=True)
     columns = (
         TextColumn("{task.description:<22.22}", table_column=one_line),
@@ -80,7 +115,7 @@ def bar(label: str, total: float) -> Iterator[Bar]:
         TimeRemainingColumn(table_column=one_line),
         TextColumn("{task.fields[note]}", table_column=one_line, markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
         yield _RichBar(progress, total, label)
 
 

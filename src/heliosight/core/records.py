@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -308,10 +308,16 @@ def save(
     return record_hash(folder)
 
 
-def load(folder: Path, cls: type[R], hashes: bool = True) -> R:
+def load(
+    folder: Path,
+    cls: type[R],
+    hashes: bool = True,
+    only: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> R:
     """The record of a sealed folder; a wrong schema, version or hash raises `RecordError`.
 
     Without `hashes` only names and sizes are compared, for folders with gigabytes beside it.
+    `only` takes from the plain record what is wanted of it, for many large ones.
     """
     verify(folder, hashes)
     try:
@@ -326,7 +332,7 @@ def load(folder: Path, cls: type[R], hashes: bool = True) -> R:
             "Run the stage again with this version.",
             str(folder),
         )
-    return config.build(cls, body, cls.schema)
+    return config.build(cls, only(body) if only else body, cls.schema)
 
 
 def load_arrays(folder: Path) -> dict[str, np.ndarray]:

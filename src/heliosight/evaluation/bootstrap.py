@@ -86,8 +86,18 @@ def interval(samples: np.ndarray, level: float, how: str) -> Interval | None:
         return None
     if not len(draws):
         return Interval(float(value), level=level, how="no draws")
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(value), float(low), float(high), level, how)
+    ordered = np.sort(draws)
+    low, high = (quantile_of(ordered, (1 + side * level) / 2) for side in (-1, 1))
+    return Interval(float(value), low, high, level, how)
+
+
+def quantile_of(ordered: np.ndarray, q: float) -> float:
+    """Quantile of sorted values, bit for bit numpy's; its own call costs ten times the sorting."""
+    place = (len(ordered) - 1) * q
+    below = int(place)
+    share, a = place - below, float(ordered[below])
+    b = float(ordered[min(below + 1, len(ordered) - 1)])
+    return b - (b - a) * (1 - share) if share >= 0.5 else a + (b - a) * share
 
 
 def resolved(value: Interval) -> bool:

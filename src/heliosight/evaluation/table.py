@@ -75,7 +75,7 @@ def interval_table(
     """One score with its intervals; a difference whose interval includes 0 is marked."""
     names = [n for n in _systems(rows) if any(find(rows, n, s, metric) for s in slices)]
     body = [
-        [name, *(_with_interval(find(rows, name, s, metric), difference) for s in slices)]
+        [name, *(number_with_interval(find(rows, name, s, metric), difference) for s in slices)]
         for name in names
     ]
     return f"{metric_title(metric)}\n\n{grid(['system', *slices], body)}"
@@ -119,7 +119,8 @@ def _number(value: float, sign: str = "") -> str:
     return f"{value:{sign}.2f}" if abs(value) >= 1 else f"{value:{sign}.3f}"
 
 
-def _with_interval(value: Interval | None, difference: bool) -> str:
+def number_with_interval(value: Interval | None, difference: bool = False) -> str:
+    """A score with its interval; a difference is signed, and marked when it is not resolved."""
     if value is None:
         return "-"
     sign = "+" if difference else ""

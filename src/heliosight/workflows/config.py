@@ -367,6 +367,23 @@ class VerifyConfig:
 
 
 @dataclass(frozen=True)
+class PublishConfig:
+    """A trained forecaster as a folder for others.
+
+    Attributes
+    ----------
+    fold : whose weights, counted from the last with -1.
+    folder : where to; empty for `published` in the run directory.
+    licence : of the weights, as a hub names it; contact : whom to ask about them.
+    """
+
+    fold: int = -1
+    folder: str = ""
+    licence: str = "bsd-3-clause"
+    contact: str = ""
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """The report's language and whether figures for papers are written beside it."""
 
@@ -433,6 +450,7 @@ class AppConfig:
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     improve: ImproveConfig = field(default_factory=ImproveConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    publish: PublishConfig = field(default_factory=PublishConfig)
     certify: CertifyConfig = field(default_factory=CertifyConfig)
 
     def __post_init__(self) -> None:

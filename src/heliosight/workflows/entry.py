@@ -15,6 +15,7 @@ from heliosight.core.config import dump
 from heliosight.core.errors import HeliosightError
 from heliosight.workflows.config import AppConfig, app_config
 from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.sweep import job_folder
 
 OK, FAULT, MISUSE = 0, 1, 2
 Stage = Callable[[Run, str], StageResult]
@@ -37,7 +38,7 @@ def run(
         if stage == "config":
             return _config(config, verb, "--json" in flags)
         folder = Path(config.run_dir or f"runs/{config.name}")
-        folder = folder / sweep.replace("/", "_") if sweep else folder
+        folder = job_folder(folder, sweep) if sweep else folder
         torch.set_num_threads(config.threads)
         result = _stage(stage)(Run(config, folder, command, "--force" in flags, tuple(flags)), verb)
     except HeliosightError as error:

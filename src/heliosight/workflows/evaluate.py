@@ -13,14 +13,19 @@ from heliosight.evaluation.real import RealExtras, RealTableConfig, real_table
 from heliosight.evaluation.table import facts_text, full_text, interval_table, leakage_text
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
+from heliosight.workflows.sweep import swept
 from heliosight.workflows.train import predictions, system_hash, thresholds
 
 TABLE = "table.md"
 
 
 def run(run: Run, verb: str = "") -> StageResult:
-    """Score what is trained, beside all references; without a trained system, the references."""
-    del verb
+    """Score what is trained, beside all references; without a trained system, the references.
+
+    `sweep` makes one table of the scores of a sweep's jobs.
+    """
+    if verb == "sweep":
+        return swept(run)
     study = study_of(run)
     forecasts = {s: predictions(study, s) for s in run.config.systems}
     trained = {s: p for s, p in forecasts.items() if p is not None}

@@ -18,6 +18,8 @@ from heliosight.report.data_page import (
 from heliosight.workflows.run import Run, StageResult
 
 PAGE, CARD = "data.html", "DATA_CARD.md"
+# What hubs read; each source has its own licence, named below.
+FRONT = ("---", "license: other", "tags: [space-weather, geomagnetic-activity]", "---", "")
 
 
 def inspect(run: Run, store: Store, lines: tuple[str, ...]) -> StageResult:
@@ -101,7 +103,13 @@ def known_lines(card: DatasetCard) -> list[str]:
 def card_text(card: DatasetCard) -> str:
     """A dataset card in Markdown: what, since when, holes, licences, caveats, sources."""
     kind = "simulated" if card.provenance.simulated else "observed"
-    lines = [f"# Data of {card.name}", "", f"Hash of the data: `{card.store_hash}` ({kind}).", ""]
+    lines = [
+        *FRONT,
+        f"# Data of {card.name}",
+        "",
+        f"Hash of the data: `{card.store_hash}` ({kind}).",
+        "",
+    ]
     lines += ["## Tables", "", "| table | from | to | every | rows | missing rows |"]
     lines += ["|---|---|---|---|---|---|"]
     lines += [

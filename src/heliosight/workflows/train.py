@@ -31,7 +31,7 @@ WEIGHTS, LOG, THRESHOLDS = "weights.safetensors", "log.jsonl", "thresholds"
 
 
 def run(run: Run, verb: str = "") -> StageResult:
-    """Train every system on every fold; what is unchanged is used again."""
+    """Train every system on every fold; the unchanged is used again. `--score`: evaluate."""
     del verb
     study = study_of(run)
     if not run.config.systems:
@@ -43,6 +43,10 @@ def run(run: Run, verb: str = "") -> StageResult:
         for number, fold in enumerate(study.folds):
             made.append(trained(study, system, number))
             lines.append(_line(made[-1], fold))
+    if "--score" in run.flags:
+        from heliosight.workflows.evaluate import run as evaluate
+
+        lines += evaluate(run, "").lines
     return StageResult(tuple(made), tuple(lines))
 
 
