@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from heliosight.core.joint import all_below, correlation_of
+
 DEFAULT_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 LARGEST = float(np.log1p(400.0))  # the ap scale ends at 400
 # Nodes and weights of the mean's quadrature; finding them anew costs more than using them.
@@ -93,6 +95,18 @@ class Forecast:
         hit = u.unsqueeze(0) > 1 - p.unsqueeze(1)
         days = hit.unflatten(-1, (-1, leads_a_day)).any(-1)
         return days.to(p.dtype).mean(1)
+
+    def smooth_day_exceedance(
+        self, ap: float, normal_draws: Tensor, leads_a_day: int = 8
+    ) -> Tensor:
+        """`day_exceedance` with a gradient, `(B, D)`: the copula's correlation in place of draws.
+
+        Both are the same probability; they differ by the sampling error of the draws.
+        """
+        below = 1 - self.exceedance(ap)
+        joint = correlation_of(normal_draws)
+        days = [slice(k, k + leads_a_day) for k in range(0, below.shape[1], leads_a_day)]
+        return torch.stack([1 - all_below(below[:, d], joint[d, d]) for d in days], 1)
 
 
 def _quadrature(levels: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from heliosight.core.spec import ForecastSpec
 from heliosight.subject import Subject
 
 HOURS_A_DAY = 24
-EVENTS = "event_probability"
+EVENTS, DAYS = "event_probability", "day_event_probability"
 
 
 @final
@@ -28,9 +28,9 @@ class Target:
     name : what configs call it.
     units : of its value and hence of every attribution.
     words : what it is, for a figure.
-    of_leads : from `(B, L)` to `(B,)`.
+    of_leads : from `(B, L)`, or `(B, D)` of a quantity by day, to `(B,)`.
     leads : which leads it looks at.
-    quantity : which of the subject's quantities `(B, L)` it is taken of.
+    quantity : which of the subject's quantities it is taken of.
     """
 
     name: str
@@ -54,7 +54,8 @@ class Target:
             raise NotApplicable(
                 f"target {self.name!r} needs a subject that gives {self.quantity}",
                 f"quantities {sorted(found)}",
-                "Choose a target of the mean forecast, for example mean_ap_day1.",
+                "Choose a target of the mean forecast, for example mean_ap_day1"
+                + (", or largest_p_g1_day1, a lower bound of it." if EVENTS in found else "."),
             )
         return self.of_leads(found[self.quantity])
 
@@ -64,7 +65,7 @@ def _mean(leads: range) -> Callable[[Tensor], Tensor]:
 
 
 def _highest(leads: range) -> Callable[[Tensor], Tensor]:
-    """The day's largest interval probability: a lower bound of P(any interval), with a gradient."""
+    """The day's largest interval probability: a lower bound of P(any interval)."""
     return lambda probability: probability[:, leads.start : leads.stop].amax(1)
 
 
@@ -82,8 +83,11 @@ def known_targets(spec: ForecastSpec) -> dict[str, Target]:
         words = f"value of the interval starting at +{hours} h"
         found.append(Target(f"ap_at_{hours}h", unit, words, _mean(one), one))
     for day, leads in days.items():
-        words = f"largest 3-hour probability of Kp >= 5- (G1) on day {day}"
-        name = f"p_g1_day{day}"
+        words = f"probability of Kp >= 5- (G1) in any interval of day {day}, leads joined"
+        of_day = _mean(range(day - 1, day))
+        found.append(Target(f"p_g1_day{day}", "probability", words, of_day, leads, DAYS))
+        words = f"largest single-interval probability of Kp >= 5- (G1) on day {day} (lower bound)"
+        name = f"largest_p_g1_day{day}"
         found.append(Target(name, "probability", words, _highest(leads), leads, EVENTS))
     return {target.name: target for target in found}
 

@@ -83,11 +83,13 @@ class Subject:
         """Named outputs with their graph: `forecast` `(B, L)` ap and what else the model says.
 
         Our own forecaster adds `log_mean` `(B, L)` of log1p(ap), `event_probability` `(B, L)`,
-        the chance that a lead reaches G1 (ap >= 39), and its auxiliary outputs by name.
+        the chance that a lead reaches G1 (ap >= 39), `day_event_probability` `(B, D)`, the chance
+        that any lead of a day does under its dependence, and its auxiliary outputs by name.
         """
         raw = self._output(self.raw(batch))
         if isinstance(raw, ModelOutput):
-            return _own_quantities(raw, only_forecast)
+            draws = getattr(self.module, "copula_draws", None)
+            return _own_quantities(raw, only_forecast, draws, 24 // self.spec.lead_hours)
         if isinstance(raw, Mapping) and "forecast" in raw:
             return dict(raw)
         if isinstance(raw, Tensor):
@@ -218,12 +220,18 @@ def _same(raw: Any) -> Any:
     return raw
 
 
-def _own_quantities(output: ModelOutput, only_forecast: bool) -> dict[str, Tensor]:
+def _own_quantities(
+    output: ModelOutput, only_forecast: bool, draws: Tensor | None, day: int
+) -> dict[str, Tensor]:
     forecast = {"forecast": output.forecast.mean_ap()}
     if only_forecast:
         return forecast
-    event = output.forecast.exceedance(storm_threshold("G1"))
-    named = {"log_mean": output.forecast.mean, "event_probability": event}
+    storm = storm_threshold("G1")
+    named = {"log_mean": output.forecast.mean}
+    named["event_probability"] = output.forecast.exceedance(storm)
+    if draws is not None:
+        joint = output.forecast.smooth_day_exceedance(storm, draws, day)
+        named["day_event_probability"] = joint
     return {**forecast, **named, **output.auxiliary}
 
 
