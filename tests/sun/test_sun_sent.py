@@ -7,6 +7,7 @@ from heliosight.core.clock import DAY, HOUR, to_seconds
 from heliosight.core.errors import DataError
 from heliosight.core.tables import SeriesTable
 from heliosight.sun import Oracle, SunConfig
+from heliosight.sun import sent as sent_module
 from heliosight.sun.wind import source_speed
 
 CONFIG = SunConfig(
@@ -54,12 +55,31 @@ def test_frames_sum_to_the_effect_of_all_of_them(oracle, sent):
     assert sent.per_frame.sum() == pytest.approx(whole, abs=1e-9)
 
 
-def test_a_frame_is_the_mean_of_being_taken_out_early_and_late(oracle, sent):
+def test_a_frame_is_the_mean_of_going_dark_next_in_every_order(oracle, monkeypatch):
+    """The slow twin: the permutations written out; the first two are oldest and newest on."""
     spans = spans_of(oracle)
-    k = int(np.abs(sent.per_frame).argmax())
-    after_older = dark(oracle, spans[:k]) - dark(oracle, spans[: k + 1])
-    after_newer = dark(oracle, spans[k + 1 :]) - dark(oracle, spans[k:])
-    assert sent.per_frame[k] == pytest.approx((after_older + after_newer) / 2, abs=1e-9)
+    drawn = []
+    true = sent_module._orders
+    monkeypatch.setattr(sent_module, "ORDERS", 4)
+    monkeypatch.setattr(sent_module, "_orders", lambda *a: drawn.append(true(*a)) or drawn[-1])
+    found = oracle.sent(ISSUE, range(8, 16), FRAMES).per_frame
+    (orders,) = drawn
+    assert [o[::-1] for o in orders[::2]] == orders[1::2] and orders[0] == sorted(orders[0])
+    k = int(np.abs(found).argmax())
+    effects = []
+    for order in orders:
+        gone = [spans[j] for j in order[: order.index(k)]]
+        effects.append(dark(oracle, gone) - dark(oracle, [*gone, spans[k]]))
+    assert found[k] == pytest.approx(np.mean(effects), abs=1e-9)
+
+
+def test_a_frame_without_a_hole_has_no_effect_and_more_orders_agree(oracle, sent, monkeypatch):
+    world = oracle._world
+    idle = [not sent_module._acting(world, [span]) for span in spans_of(oracle)]
+    assert not sent.per_frame[idle].any()
+    monkeypatch.setattr(sent_module, "ORDERS", 64)
+    many = oracle.sent(ISSUE, range(8, 16), FRAMES)
+    np.testing.assert_allclose(sent.per_frame, many.per_frame, atol=0.1 * abs(many.total))
 
 
 def test_pixels_hold_what_their_frame_sent(oracle, sent):
