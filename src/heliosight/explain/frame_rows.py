@@ -7,15 +7,13 @@ and what acts on single rows like them qualify, so nothing is assumed of the mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
-from heliosight.core.batch import Batch
-from heliosight.subject import Subject
+from heliosight.subject.capture import Calls
 
 BY_ROW = (
     nn.Conv2d, nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.Identity,
@@ -48,59 +46,24 @@ def _convolves(module: nn.Module) -> bool:
     return plain and any(type(part) is nn.Conv2d for part in parts)
 
 
-@contextmanager
-def remembered_rows(subject: Subject, batch: Batch) -> Iterator[None]:
-    """Inside the block, stems reuse what they gave for the frames of `batch` (one window).
-
-    Stems called once a forward with several rows for one window; others are computed as usual, and
-    so is everything while gradients are on.
-    """
-    undo: list[Callable[[], None]] = []
-    try:
-        for stem, rows, answer in _remembered(subject, batch):
-            undo.append(_Rows(rows, answer).install(stem))
-        yield
-    finally:
-        for step in reversed(undo):
-            step()
-
-
-def _remembered(subject: Subject, batch: Batch) -> list[tuple[nn.Module, Tensor, Tensor]]:
-    """Stems with the rows they got and gave in one forward."""
-    calls: dict[int, list[tuple[Tensor, Tensor]]] = {}
-    candidates = stems(subject.module, [p for r, p in subject.parts.items() if r[:5] == "cell."])
-    if not candidates:
-        return []
-    handles = [
-        stem.register_forward_hook(
-            lambda module, args, output: calls.setdefault(id(module), []).append((args[0], output))
-        )
-        for stem in candidates
-    ]
-    try:
-        subject.forecast(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
-    found = []
-    for stem in candidates:
-        seen = calls.get(id(stem), [])
-        if len(seen) == 1 and _are_rows(*seen[0]):
-            found.append((stem, seen[0][0].detach(), seen[0][1].detach()))
-    return found
-
-
-def _are_rows(x: Tensor, output: Tensor) -> bool:
-    """Several `(C, H, W)` in one batch, as many out as in."""
-    return x.ndim == output.ndim == 4 and len(x) == len(output) > 1
+def once(calls: Calls) -> tuple[Tensor, Tensor] | None:
+    """What a stem got and gave, if it was called once with several `(C, H, W)` in one batch."""
+    if len(calls) != 1:
+        return None
+    (x, *_), output = calls.inputs[0], calls.outputs[0]
+    rows = x.ndim == output.ndim == 4 and len(x) == len(output) > 1
+    return (x, output) if rows else None
 
 
 @final
-class _Rows:
-    """Rows of the unchanged window, `(T, C, H, W)`, and what the stem gave for them."""
+class Rows:
+    """Rows of the unchanged window, `(T, C, H, W)`, and what the stem gave for them.
+
+    Another call than with rows alike, or with gradients on, is computed as usual.
+    """
 
     def __init__(self, rows: Tensor, answer: Tensor) -> None:
-        self.rows, self.answer = rows, answer
+        self.rows, self.answer = rows.detach().unbind(), answer.detach().contiguous()
 
     def install(self, stem: nn.Module) -> Callable[[], None]:
         """Put the memory before the stem's forward; returns what takes it away again."""
@@ -108,7 +71,7 @@ class _Rows:
         forward = stem.forward
 
         def remembering(x: Tensor, *more: Any, **kwargs: Any) -> Tensor:
-            fits = x.shape[1:] == self.rows.shape[1:] and len(x) % len(self.rows) == 0
+            fits = x.shape[1:] == self.rows[0].shape and len(x) % len(self.rows) == 0
             if torch.is_grad_enabled() or more or kwargs or not fits:
                 return forward(x, *more, **kwargs)
             return self._answer(forward, x)
@@ -129,8 +92,7 @@ class _Rows:
         changed = ~torch.tensor(same)
         if changed.all():
             return forward(x)
-        shape = (len(x) // count, *self.answer.shape)
-        out = self.answer.expand(shape).reshape(-1, *self.answer.shape[1:]).clone()
+        out = self.answer.repeat(len(x) // count, *[1] * (self.answer.ndim - 1))
         if changed.any():
             out[changed] = forward(x[changed])
         return out

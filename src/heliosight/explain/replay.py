@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from heliosight.core.batch import Batch
-from heliosight.explain.frame_rows import remembered_rows
+from heliosight.explain.frame_rows import Rows, once, stems
 from heliosight.subject import Subject, capture_calls
 
 
@@ -27,45 +27,47 @@ def remembered_calls(subject: Subject, batch: Batch) -> Iterator[None]:
 
     Without cells and stems, or with gradients on, everything is computed as usual.
     """
-    with remembered_rows(subject, batch), _remembered_cells(subject, batch):
-        yield
-
-
-@contextmanager
-def _remembered_cells(subject: Subject, batch: Batch) -> Iterator[None]:
     cells = {role: part for role, part in subject.parts.items() if role.startswith("cell.")}
+    seen = stems(subject.module, list(cells.values()))
     undo: list[Callable[[], None]] = []
     try:
-        memories = _remember(subject, cells, batch)
-        for role, cell in cells.items():
-            undo.append(memories[role].install(cell))
-        handle = subject.module.register_forward_pre_hook(_restart(memories))
-        undo.append(handle.remove)
+        memories, rows = _remember(subject, cells, seen, batch)
+        undo += [memories[role].install(cell) for role, cell in cells.items()]
+        undo += [memory.install(stem) for stem, memory in rows]
+        undo.append(subject.module.register_forward_pre_hook(_restart(memories)).remove)
         yield
     finally:
         for step in reversed(undo):
             step()
 
 
-def _remember(subject: Subject, cells: Mapping[str, nn.Module], batch: Batch) -> dict[str, _Memory]:
-    """What every cell got and gave in one forward."""
-    if not cells:
-        return {}
+def _remember(
+    subject: Subject, cells: Mapping[str, nn.Module], seen: list[nn.Module], batch: Batch
+) -> tuple[dict[str, _Memory], list[tuple[nn.Module, Rows]]]:
+    """What every cell and every stem got and gave in one forward."""
+    if not cells and not seen:
+        return {}, []
     with torch.no_grad(), ExitStack() as stack:
         calls = {role: stack.enter_context(capture_calls(subject, c)) for role, c in cells.items()}
+        frames = [(s, stack.enter_context(capture_calls(subject, s))) for s in seen]
         subject.forecast(batch)
-    return {
-        role: _Memory([_tensors(a) for a in c.inputs], [_tensors(o) for o in c.outputs])
-        for role, c in calls.items()
-    }
+    rows = [(stem, Rows(*one)) for stem, c in frames if (one := once(c)) is not None]
+    return {role: _Memory(c.inputs, c.outputs) for role, c in calls.items()}, rows
 
 
 def _restart(memories: Mapping[str, _Memory]) -> Callable[..., None]:
     def hook(*_: Any) -> None:
         for memory in memories.values():
-            memory.call = memory.leading = 0
+            memory.call, memory.leading, memory.given = 0, 0, None
 
     return hook
+
+
+def _is(value: Any, given: Any) -> bool:
+    """The very tensors of `given`, in a tuple of theirs or in another."""
+    if isinstance(value, tuple) and isinstance(given, tuple) and len(value) == len(given) > 0:
+        return all(_is(v, g) for v, g in zip(value, given, strict=True))
+    return isinstance(value, Tensor) and value is given
 
 
 def _tensors(value: Any) -> Any:
@@ -86,7 +88,10 @@ class _Memory:
     """
 
     def __init__(self, inputs: list[Any], outputs: list[Any]) -> None:
-        self.inputs, self.outputs = inputs, outputs
+        self.inputs, self.outputs = _tensors(inputs), _tensors(outputs)
+        earlier = [None, *outputs]
+        self.carried = [[_is(a, o) for a in args] for args, o in zip(inputs, earlier, strict=False)]
+        self.given: Any = None
         self.call = self.leading = 0
 
     def install(self, cell: nn.Module) -> Callable[[], None]:
@@ -111,17 +116,41 @@ class _Memory:
         return restore
 
     def _answer(self, forward: Callable[..., Any], args: tuple[Any, ...], index: int) -> Any:
-        later = _changed_rows(_rows(args, slice(self.leading, None)), self.inputs[index])
+        later = self._later(args, index)
         if later is None:
             return forward(*args)
         changed = torch.cat([later.new_ones(self.leading), later])
         self.leading = int(changed.to(torch.int64).cumprod(0).sum())
+        self.given = None
         if self.leading == len(changed):
             return forward(*args)
+        if int(changed.sum()) == self.leading:
+            self.given = self._led(forward, args, index, len(changed))
+            return self.given
         kept = _spread(self.outputs[index], len(changed))
-        if not changed.any():
-            return kept
         return _merged(kept, forward(*_rows(args, changed)), changed)
+
+    def _later(self, args: tuple[Any, ...], index: int) -> Tensor | None:
+        """Which rows after the leading ones differ; None when that is unclear.
+
+        What was given at the last call and comes back, as it did for the window, needs no look.
+        """
+        before = self.inputs[index]
+        if len(args) != len(before):
+            return None
+        known = [carried and _is(a, self.given) for a, carried in zip(args, self.carried[index], strict=True)]
+        looked = [k for k, one in enumerate(known) if not one]
+        rows = _rows(args, slice(self.leading, None))
+        return _changed_rows([rows[k] for k in looked], [before[k] for k in looked])
+
+    def _led(
+        self, forward: Callable[..., Any], args: tuple[Any, ...], index: int, count: int
+    ) -> Any:
+        """The leading rows computed, the others as remembered."""
+        if not self.leading:
+            return _spread(self.outputs[index], count)
+        new = forward(*_rows(args, slice(0, self.leading)))
+        return _followed(new, self.outputs[index], count - self.leading)
 
 
 def _changed_rows(args: Any, before: Any) -> Tensor | None:
@@ -151,6 +180,15 @@ def _spread(value: Any, count: int) -> Any:
     if isinstance(value, Tensor):
         return value.expand(count, *value.shape[1:])
     return tuple(_spread(v, count) for v in value) if isinstance(value, tuple) else value
+
+
+def _followed(new: Any, remembered: Any, count: int) -> Any:
+    """New rows, then `count` times the remembered one."""
+    if isinstance(new, Tensor):
+        return torch.cat([new, remembered.expand(count, *remembered.shape[1:])])
+    if isinstance(new, tuple):
+        return tuple(_followed(n, r, count) for n, r in zip(new, remembered, strict=True))
+    return new
 
 
 def _merged(kept: Any, new: Any, rows: Tensor) -> Any:

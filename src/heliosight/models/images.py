@@ -158,8 +158,6 @@ class Stem(nn.Module):
         if self.convolve is None:
             return torch.cat([frames, mask[..., None, None].expand_as(frames)], 2)
         flat = frames.flatten(0, 1)
-        if isinstance(self.convolve, nn.Sequential):
-            flat = flat.contiguous(memory_format=torch.channels_last)
         maps = self.convolve(flat).contiguous().unflatten(0, frames.shape[:2])
         maps = maps + self.mask(mask)[..., None, None]
         return maps if self.position is None else maps + self.position
