@@ -138,7 +138,8 @@ class _Memory:
         before = self.inputs[index]
         if len(args) != len(before):
             return None
-        known = [carried and _is(a, self.given) for a, carried in zip(args, self.carried[index], strict=True)]
+        carried = self.carried[index]
+        known = [back and _is(a, self.given) for a, back in zip(args, carried, strict=True)]
         looked = [k for k, one in enumerate(known) if not one]
         rows = _rows(args, slice(self.leading, None))
         return _changed_rows([rows[k] for k in looked], [before[k] for k in looked])

@@ -5,7 +5,8 @@ Target: daily means of log1p(ap) over day 1, 2, 3 after issue. Per kind of infor
 - `ceiling`: the share of variance explained by the conditional mean given the hidden state that
   the information can at most reveal, by Monte Carlo over everything it cannot reveal. `images`
   know every structure (place, size, polarity) for certain; unknown are the wind's variability,
-  each hole's hidden efficiency and every CME. `both`, and `wind`, know in addition the
+  each hole's hidden efficiency and every CME. A source that does not rotate is painted without a
+  polarity, so that is unknown as well. `both`, and `wind`, know in addition the
   efficiencies, the CMEs already launched, and the wind's variability as far as it has arrived;
   unknown are variability that has left the Sun but not arrived, and all that is drawn later.
   These are upper bounds: real frames are noisy and a week long. Exact up to Monte Carlo error
@@ -247,11 +248,13 @@ def _areas(
     """Source areas `(members, hours)` and the same signed.
 
     With a stream each hole's efficiency is redrawn, and holes that no frame shows are replaced by
-    the pool's mean share of them. A painted source shows its area for certain.
+    the pool's mean share of them. A painted source shows its area for certain, and no polarity.
     """
-    if stream is None or world.drive is not None or world.config.static:
+    if stream is None or world.drive is not None:
         area, signed = world.area(*span)
         return np.tile(area, (members, 1)), np.tile(signed, (members, 1))
+    if world.config.static:
+        return _of_any_polarity(world, span, members, stream)
     total, signed_total = np.zeros((2, members, span[1] - span[0]))
     hidden = {s.key for s in world.structures if s.hidden_rank >= world.config.image_information}
     kept = {s.key: s.efficiency for s in world.structures}
@@ -266,6 +269,19 @@ def _areas(
         total[member] += (1.0 - world.config.image_information) * part[0]
         signed_total[member] += (1.0 - world.config.image_information) * part[1]
     return total, signed_total
+
+
+def _of_any_polarity(
+    world: World, span: tuple[int, int], members: int, stream: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The static source's area as it is, with a polarity drawn for each hole behind it."""
+    total = np.tile(world.area(*span)[0], (members, 1))
+    signed = np.zeros_like(total)
+    for key in world.sources:
+        area, _ = world.area(*span, only=key)
+        if area.any():
+            signed += stream.choice((-1.0, 1.0), members)[:, None] * area
+    return total, signed
 
 
 def _events(world: World, begin: int, end: int, known: int, draw: str) -> list[Ejection]:
