@@ -122,7 +122,8 @@ def run_fetch(config: FetchConfig, again: bool = False, now: float | None = None
     hosts = {*config.allowed_hosts, *(host for source in sources for host in source.hosts)}
     pace = Pace(config.per_second)
     client = Client(
-        pace=pace, mirrors=dict(text.split("=", 1) for text in config.mirrors), allowed=hosts
-    )
+        pace=pace, mirrors=dict(text.split("=", 1) for text in config.mirrors), allowed=hosts,
+        clock=time.time,
+    )  # fmt: skip
     with alone(wish.root):
         return fetch(sources, wish, client, config.parallel, again)
