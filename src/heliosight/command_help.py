@@ -115,9 +115,9 @@ HELP = {
                      {"--check": "compare statistics and draw the page"},
                      {"data.sun.seed": "of the simulated Sun"}, ("data sun --check",)),
     "train": Help(
-        "[--force] [key=value ...] [-m]",
+        "[--force] [--score] [key=value ...] [-m]",
         "Trains every system of the config on every walk-forward fold; what is unchanged is kept.",
-        _FORCE,
+        {**_FORCE, "--score": "evaluate afterwards"},
         {"systems": "name: [modality, ...]", "split.test_starts": "starts of the test blocks",
          "training.epochs": "how long", "seed": "of weights and batches"},
         ("train --config-name real", "train -m seed=1,2,3"),
@@ -126,6 +126,18 @@ HELP = {
         "[--force] [key=value ...]", "Scores forecasts and references on identical rows.",
         _FORCE, {"evaluate.scoring.replicates": "bootstrap draws of 27-day blocks"},
         ("evaluate --config-name real",),
+    ),
+    "evaluate sweep": Help(
+        "[key=value ...]", "Compares the scores of the runs of a sweep.", _FORCE, {},
+        ("evaluate sweep",),
+    ),
+    "publish": Help(
+        "[key=value ...]",
+        "Writes a trained forecaster as a folder that others can load and judge, with its card.",
+        {},
+        {"publish.folder": "where to; empty for RUN/published",
+         "publish.fold": "which fold, -1 the last", "publish.licence": "under which it is given"},
+        ("publish --config-name mine",),
     ),
     "diagnose": Help(
         "[convlstm|fusion|usage] [key=value ...]",
