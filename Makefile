@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz remote certify clean
+.PHONY: help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -68,6 +68,9 @@ remote: $(VENV)/.dev-ready  ## ask every archive whether it still answers as its
 
 fuzz: $(VENV)/.dev-ready  ## 10,000 broken files over every reader
 	$(BIN)/python knocks/fuzz.py
+
+kill: $(VENV)/.dev-ready  ## kill -9 at 50 random moments of data build, train, improve and certify
+	OMP_NUM_THREADS=1 $(BIN)/python knocks/kill.py
 
 docs: $(VENV)/.dev-ready  ## the documentation site, warnings are errors
 	$(PIP) --editable '.[docs]'

@@ -6,8 +6,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 
 from heliosight.core import arrays
 from heliosight.core.errors import RecordError
+from heliosight.core.making import replace_folder, temporary_file, temporary_folder
 
 MANIFEST = "manifest.json"
 
@@ -35,18 +34,13 @@ def digest(value: Any) -> str:
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
+    with temporary_file(path) as temporary:
+        with temporary.open("wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)  # mkstemp makes it private; a report is to be handed on
+        temporary.chmod(0o644)  # made private; a report is to be handed on
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -88,17 +82,10 @@ def read_json(path: Path) -> Any:
 def folder_in_making(folder: Path) -> Iterator[Path]:
     """A sibling folder to fill; sealed and moved to `folder` when the block ends well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    making.chmod(0o755)
-    try:
+    with temporary_folder(folder) as making:
         yield making
         seal(making)
-        if folder.exists():
-            shutil.rmtree(folder)
-        making.replace(folder)
-    except BaseException:
-        shutil.rmtree(making, ignore_errors=True)
-        raise
+        replace_folder(making, folder)
 
 
 def seal(folder: Path) -> None:

@@ -7,7 +7,6 @@ chooses the epoch; the test block is not touched.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +19,7 @@ from heliosight.core import records
 from heliosight.core.config import dump
 from heliosight.core.files import digest, write_text
 from heliosight.core.folds import Fold
+from heliosight.core.making import clear_workplace, workplace
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Finding
 from heliosight.core.records_remedy import TrialRun
@@ -157,7 +157,12 @@ def arm_run(
         "arm", study.key, _identity(study), shared, records.record_hash(start.parent), list(fresh)
     )
     found = study.run.found(folder, TrialRun, key)
-    return found or _make(bench, study, (name, dict(patch), seed, tuple(fresh)), start, key)
+    if found is not None:
+        clear_workplace(folder, key)
+        return found
+    with workplace(folder, key) as work:
+        asked = (name, dict(patch), seed, tuple(fresh))
+        return _make(bench, study, asked, (start, work), key)
 
 
 def _identity(study: Study) -> list[Any]:
@@ -169,11 +174,10 @@ def _identity(study: Study) -> list[Any]:
 
 def _make(
     bench: Bench, study: Study, asked: tuple[str, dict[str, Any], int, tuple[str, ...]],
-    start: Path, key: str,
+    places: tuple[Path, Path], key: str,
 ) -> TrialRun:  # fmt: skip
-    name, patch, seed, fresh = asked
+    (name, patch, seed, fresh), (start, work) = asked, places
     folder = arm_folder(bench, name, seed)
-    work = folder.with_name(f"{folder.name}.work-{key[:12]}")
     model = study.untrained(bench.system, bench.fold, bench.moments)
     kept = [n for n, _ in model.named_parameters() if not n.startswith(tuple(fresh) or ("\0",))]
     take_weights(model, start, kept)
@@ -197,7 +201,6 @@ def _make(
     )  # fmt: skip
     files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
     records.save(folder, record, forecast.arrays(), files)
-    shutil.rmtree(work)
     return record
 
 

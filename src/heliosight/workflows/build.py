@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
 from heliosight.core.files import sha256
+from heliosight.core.making import temporary_file
 from heliosight.core.tables import SeriesTable, Table
 from heliosight.data.imaging.images import Built, build_days, join, part_of, plan
 from heliosight.data.imaging.shard import Recipe, Task
@@ -113,12 +112,8 @@ def image_sources(root: Path, tasks: Sequence[Task]) -> list[str]:
 
 def _joined(tasks: Sequence[Task], days: Path) -> Built:
     """All days in a file of its own, whose name is gone at once: two builds never share it."""
-    handle, name = tempfile.mkstemp(dir=days, prefix=".joined.")
-    os.close(handle)
-    try:
-        return join(tasks, Path(name))
-    finally:
-        Path(name).unlink()
+    with temporary_file(days / "joined") as path:
+        return join(tasks, path)
 
 
 def _during(tables: dict[str, Table], data: FetchedData) -> dict[str, Table]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from heliosight.core import records
 from heliosight.core.config import dump
+from heliosight.core.processes import die_with_parent
 from heliosight.core.progress import bar
 from heliosight.core.records_certificate import CertifiedCase
 from heliosight.diagnosis import DiagnosisConfig
@@ -68,7 +69,7 @@ def _pool(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
         yield _one_by_one
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _silence) as pool:
+    with ProcessPoolExecutor(workers, context, _begin) as pool:
 
         def each(
             label: str, do: Callable[..., Answer], bench: Bench, items: Sequence[Any]
@@ -93,5 +94,6 @@ def _one_by_one(
             running.advance()
 
 
-def _silence() -> None:
+def _begin() -> None:
     os.environ["HELIOSIGHT_QUIET"] = "1"
+    die_with_parent()

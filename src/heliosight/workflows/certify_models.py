@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +14,7 @@ from heliosight.core import records
 from heliosight.core.batch import Batch
 from heliosight.core.config import dump
 from heliosight.core.files import digest, is_sealed, sha256
+from heliosight.core.making import clear_workplace, workplace
 from heliosight.core.ports import WindowSource
 from heliosight.core.records import TrainedRun
 from heliosight.core.seeding import numpy_stream
@@ -117,13 +116,17 @@ def keep_trained(folder: Path, wanted: Wanted) -> Path:
     """Train a model unless it is there; returns its folder."""
     place = folder / wanted.key[:20]
     if is_sealed(place):
+        clear_workplace(place, wanted.key)
         return place
+    with workplace(place, wanted.key) as work:
+        return _train(place, work, wanted)
+
+
+def _train(place: Path, work: Path, wanted: Wanted) -> Path:
     model, found = untrained(wanted), wanted.world
     source: WindowSource = found.windows
     if wanted.recipe.strangers:
         source = Strangers(found, wanted.seed)
-    work = place.with_name(f"{place.name}.work-{os.getpid()}")
-    shutil.rmtree(work, ignore_errors=True)
     settings = settings_of(wanted, model)
     result = train(model, source, found.train, found.validation, settings, work)
     recalibrate(model, source.batch(found.train[:: len(found.train) // CALIBRATED]))
@@ -139,7 +142,6 @@ def keep_trained(folder: Path, wanted: Wanted) -> Path:
     )
     files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
     records.save(place, record, None, files)
-    shutil.rmtree(work)
     return place
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from heliosight.core.processes import die_with_parent
 from heliosight.core.records_remedy import TrialRun
 from heliosight.workflows.arms import Bench, arm_run
 from heliosight.workflows.run import Run
@@ -28,7 +29,8 @@ def workers(bench: Bench) -> Iterator[Executor | None]:
     if count < 2:
         yield None
         return
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, spawn, die_with_parent) as pool:
         yield pool
 
 

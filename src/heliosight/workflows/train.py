@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from heliosight.core.config import dump
 from heliosight.core.errors import ConfigError, RecordError
 from heliosight.core.files import digest
 from heliosight.core.folds import Fold
+from heliosight.core.making import clear_workplace, workplace
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import TrainedRun
 from heliosight.evaluation.dressing import best_threshold, storm_days
@@ -75,7 +75,11 @@ def trained(study: Study, system: str, number: int) -> TrainedRun:
     """The trained system of one fold; trains it when there is none of this key."""
     folder, key = folder_of(study, system, number), key_of(study, system, number)
     made = study.run.made(folder, TrainedRun, key)
-    return made if made is not None else _train(study, system, number, folder, key)
+    if made is not None:
+        clear_workplace(folder, key)
+        return made
+    with workplace(folder, key) as work:
+        return _train(study, system, number, (folder, work), key)
 
 
 def finished(study: Study, system: str, number: int) -> TrainedRun | None:
@@ -85,9 +89,11 @@ def finished(study: Study, system: str, number: int) -> TrainedRun | None:
     )
 
 
-def _train(study: Study, system: str, number: int, folder: Path, key: str) -> TrainedRun:
+def _train(
+    study: Study, system: str, number: int, places: tuple[Path, Path], key: str
+) -> TrainedRun:
+    folder, work = places
     fold, config = study.folds[number], study.run.config
-    work = folder.with_name(f"{folder.name}.work-{key[:12]}")
     windows = study.windows(system)
     model = started(study.untrained(system, fold), config.start, system)
     settings = settings_of(config, system)
@@ -111,7 +117,6 @@ def _train(study: Study, system: str, number: int, folder: Path, key: str) -> Tr
     files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
     arrays = {**forecast.arrays(), THRESHOLDS: warning_thresholds(predict(model, windows, tune))}
     records.save(folder, record, arrays, files)
-    shutil.rmtree(work)
     return record
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from heliosight.core.clock import HOUR
 from heliosight.core.errors import DataError
+from heliosight.core.processes import die_with_parent
 from heliosight.core.progress import bar
 from heliosight.core.tables import MISSING, ImageTable
 from heliosight.data.frames import NAME, judged_table
@@ -116,7 +117,7 @@ def _done(tasks: Sequence[Task], workers: int) -> Iterator[str]:
         yield from map(build_day, tasks)
         return
     fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=fresh) as pool:
+    with ProcessPoolExecutor(min(workers, len(tasks)), fresh, die_with_parent) as pool:
         futures = [pool.submit(build_day, task) for task in tasks]
         try:
             for future in as_completed(futures):

@@ -1,0 +1,110 @@
+"""Hidden names for what is being made: whole when renamed, swept when their maker was killed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from heliosight.core.locks import alone, held, is_abandoned, take
+
+
+@contextmanager
+def temporary_file(target: Path) -> Iterator[Path]:
+    """An empty hidden file beside `target`; gone when the block ends, unless it was renamed.
+
+    It is locked until then: what nobody locks was left by a process that was killed, and the next
+    maker of the same target removes it.
+    """
+    with held(target.parent) as has_locks:
+        if has_locks:
+            _sweep(target)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        take(handle, wait=False)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+        os.close(handle)
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """An empty hidden folder beside `target`; gone when the block ends, unless it was renamed."""
+    with temporary_file(target) as guard:
+        folder = _folder_of(guard)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def replace_folder(made: Path, folder: Path) -> None:
+    """Put a finished folder where another may lie; the other one is then `made`, or gone.
+
+    On Linux a reader finds one or the other at every moment; elsewhere, for an instant, none.
+    """
+    with held(folder.parent):
+        if not folder.exists():
+            made.replace(folder)
+        elif not _exchange(made, folder):
+            with tempfile.TemporaryDirectory(dir=made.parent, prefix=f"{made.name}.") as old:
+                folder.replace(old)
+                made.replace(folder)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step (renameat2 with RENAME_EXCHANGE); False where that is unknown."""
+    call = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2
+    return call is not None and not call(here, os.fsencode(one), here, os.fsencode(other), exchange)
+
+
+@contextmanager
+def workplace(folder: Path, key: str) -> Iterator[Path]:
+    """A folder beside `folder` for what is not finished, one process at a time.
+
+    Kept when the block fails or its process is killed, so that the next one goes on; removed when
+    it ends well.
+
+    Raises
+    ------
+    RecordError : another process works in it.
+    """
+    work = workplace_of(folder, key)
+    work.mkdir(parents=True, exist_ok=True)
+    with alone(work):
+        yield work
+        shutil.rmtree(work)
+
+
+def workplace_of(folder: Path, key: str) -> Path:
+    """Where `workplace` keeps what is not finished."""
+    return folder.with_name(f"{folder.name}.work-{key[:12]}")
+
+
+def clear_workplace(folder: Path, key: str) -> None:
+    """Remove the workplace of something that is finished: its maker was killed in between."""
+    shutil.rmtree(workplace_of(folder, key), ignore_errors=True)
+
+
+def _folder_of(guard: Path) -> Path:
+    return guard.with_name(f"{guard.name}.d")
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed processes left of the same target."""
+    ours = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}")
+    for entry in os.scandir(target.parent):
+        if ours.fullmatch(entry.name):
+            guard = Path(entry.path)
+            with suppress(OSError):  # gone meanwhile, or another user's
+                if is_abandoned(guard):
+                    shutil.rmtree(_folder_of(guard), ignore_errors=True)
+                    guard.unlink()
