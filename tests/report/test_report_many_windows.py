@@ -87,7 +87,7 @@ def test_importance_is_drawn_with_its_intervals(inputs):
     assert page.count("replaced from 2") == 1
 
 
-def test_the_survey_is_drawn_on_the_disc_and_on_the_sun(inputs):
+def survey_of_four_windows():
     draw = np.random.default_rng(0)
     sun = draw.normal(size=(18, 36))
     sun[0] = np.nan
@@ -100,7 +100,62 @@ def test_the_survey_is_drawn_on_the_disc_and_on_the_sun(inputs):
         method="hires_cam", target="mean_ap_day2", units="ap (2 nT)", windows=40,
         icc_windows=0.91, icc_frames=0.2,
     )  # fmt: skip
+    return record, arrays
+
+
+def test_the_survey_is_drawn_on_the_disc_and_on_the_sun(inputs):
+    record, arrays = survey_of_four_windows()
     page = render(inputs(survey=(record, arrays)))
     for words in ("Carrington longitude [deg]", "north [solar radii]", "between windows 0.91"):
         assert words in page
     assert not re.search("nan", page[page.index('id="survey"') :], re.IGNORECASE)
+
+
+def profile_of(name, labels, value=2.0):
+    count = len(labels)
+    return {
+        "name": name, "labels": list(labels), "value": [value] * count, "low": [None] * count,
+        "high": [None] * count, "units": "ap (2 nT)", "how": "replaced from 2 other real windows",
+    }  # fmt: skip
+
+
+def axes_of(figure):
+    return [axis for axis in figure.axes if axis.get_xlabel() or axis.get_ylabel()]
+
+
+def test_structures_have_a_paper_figure_unless_the_explanation_is_withheld(inputs):
+    known = tracked(inputs)
+    figure = dict(paper_figures(known))["attribution_1_integrated_gradients_structures"]
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["coronal hole N12 E24 (+6)"]
+    assert [a.get_xlabel() or a.get_ylabel() for a in axes_of(figure)] == [
+        "hours relative to issue [h]", "ap (2 nT) per frame",
+    ]  # fmt: skip
+    (record, arrays), *_ = known.explanations
+    hidden = replace(record, checks=(FAILED,), withheld=("faithfulness",))
+    names = dict(paper_figures(replace(known, explanations=((hidden, arrays),))))
+    assert not any("structures" in name for name in names)
+
+
+def test_importance_has_a_paper_figure_for_every_profile(inputs):
+    given = inputs()
+    modality = next(m for m in given.spec.modalities.values() if m.kind == "series")
+    variables = profile_of("solar_wind variables", modality.variables)
+    variables["low"], variables["high"] = [1.0] * len(modality.variables), variables["value"]
+    steps = profile_of("solar_wind steps", [str(k) for k in range(modality.steps)])
+    figures = dict(paper_figures(replace(given, importance=(variables, steps))))
+    bars = figures["importance_solar_wind_variables"].axes[0]
+    assert bars.get_xlabel() == "change when replaced [ap (2 nT)]"
+    assert len(bars.patches) == len(bars.lines) == len(modality.variables)
+    times = figures["importance_solar_wind_steps"].axes[0]
+    newest = times.patches[-1]
+    assert newest.get_x() + newest.get_width() / 2 == pytest.approx(-modality.cadence_hours)
+    assert times.get_xlabel() == "hours relative to issue [h]" and not times.lines[1:]
+
+
+def test_the_survey_has_a_paper_figure_with_places_in_degrees_and_radii(inputs):
+    record, arrays = survey_of_four_windows()
+    figure = dict(paper_figures(inputs(survey=(record, arrays))))["survey"]
+    labels = {(a.get_xlabel(), a.get_ylabel()) for a in axes_of(figure)}
+    assert ("west [solar radii]", "north [solar radii]") in labels
+    assert ("Carrington longitude [deg]", "latitude [deg]") in labels
+    assert "ICC" in figure.get_suptitle()

@@ -25,7 +25,7 @@ def structure_chart(
     sums = arrays.get("structure_sums")
     if sums is None or not sums.size:
         return None
-    order = np.argsort(-np.abs(sums.sum(1)), kind="stable")[:MOST]
+    order = largest(sums)
     hours = charts.hours_before(record)
     panel = Panel(
         charts.LEFT, 16, charts.WIDTH - charts.LEFT - charts.RIGHT, ROW * len(order), span,
@@ -50,6 +50,11 @@ def structure_chart(
     marks = charts.marks(panel, hours)
     shown = [panel, charts.marker(panel)]
     return document(charts.WIDTH, 62 + panel.height, shown, words("structures_alt"), marks, stamp)
+
+
+def largest(sums: np.ndarray) -> np.ndarray:
+    """Structures of the largest sum over time, largest first, at most `MOST`."""
+    return np.argsort(-np.abs(sums.sum(1)), kind="stable")[:MOST]
 
 
 def name(arrays: Mapping[str, np.ndarray], k: int, words: Words) -> str:

@@ -9,13 +9,23 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from heliosight.core.records_explain import AttributionSurvey
+from heliosight.core.spec import ModalitySpec
 from heliosight.report.colours import common_scale, signed_overlay
 from heliosight.report.images import data_uri
 from heliosight.report.svg import Panel, document, nice_ticks, number, span_of
 from heliosight.report.wording import Words
 
 WIDTH, LEFT, ROW = 620.0, 170.0, 20.0
+DISC = 1 / 0.78  # half a frame in solar radii
 Names = Sequence[str]
+
+
+def label_family(name: str, modalities: Mapping[str, ModalitySpec]) -> str:
+    """Words for a profile's labels: modalities, channels, or variables with units."""
+    if name == "modalities":
+        return "modality"
+    modality = modalities.get(name.removesuffix(" variables"))
+    return "channel" if modality is not None and modality.kind == "images" else "short"
 
 
 def importance_chart(profile: Mapping[str, Any], names: Names, words: Words, stamp: str) -> Markup:
@@ -69,9 +79,9 @@ def survey_profile(
 def disc_map(arrays: Mapping[str, np.ndarray], words: Words, stamp: str) -> Markup:
     """The mean signed map on the disc, north up, west right."""
     side = 260.0
-    panel = Panel(60, 20, side, side, (-1 / 0.78, 1 / 0.78), (-1 / 0.78, 1 / 0.78))
+    panel = Panel(60, 20, side, side, (-DISC, DISC), (-DISC, DISC))
     panel.parts.append(_picture(arrays["disc"], panel))
-    centre, radius = (panel.px(0), panel.py(0)), side * 0.39
+    centre, radius = (panel.px(0), panel.py(0)), side / DISC / 2
     panel.parts.append(
         f'<circle class="axes" cx="{centre[0]:g}" cy="{centre[1]:g}" r="{radius:g}"/>'
     )

@@ -21,6 +21,11 @@ from heliosight.core.files import write_bytes
 from heliosight.report.figure_attribution import attribution_figure, series_figures
 from heliosight.report.figure_forecast import forecast_figure
 from heliosight.report.figure_lines import differences_figure, lead_figure, training_figure
+from heliosight.report.figure_windows import (
+    importance_figures,
+    structures_figure,
+    survey_figure,
+)
 from heliosight.report.inputs import ReportInputs
 
 FORMATS = ("pdf", "svg", "png")
@@ -97,6 +102,10 @@ def paper_figures(inputs: ReportInputs) -> Iterator[tuple[str, Figure]]:
             (f"{stem}_{modality}", figure)
             for modality, figure in series_figures(record, arrays, modalities)
         ]
+        found.append((f"{stem}_structures", structures_figure(record, arrays)))
+    found += importance_figures(inputs.importance, modalities)
+    if inputs.survey is not None:
+        found.append(("survey", survey_figure(*inputs.survey)))
     yield from ((stem, figure) for stem, figure in found if figure is not None)
 
 

@@ -16,6 +16,7 @@ from heliosight.report.chart_structures import outlines, structure_chart
 from heliosight.report.chart_windows import (
     disc_map,
     importance_chart,
+    label_family,
     sun_map,
     survey_profile,
 )
@@ -163,7 +164,7 @@ def many_windows(inputs: ReportInputs, words: Words, stamp: str) -> ManyWindows:
         name = profile["name"]
         if name.endswith(" steps"):
             continue
-        family = "modality" if name == "modalities" else _family(name, modalities)
+        family = label_family(name, modalities)
         names = [words.name(family, label) for label in profile["labels"]]
         bars.append((name, importance_chart(profile, names, words, stamp), profile["how"]))
     drawn: tuple[Markup, ...] = ()
@@ -175,9 +176,3 @@ def many_windows(inputs: ReportInputs, words: Words, stamp: str) -> ManyWindows:
             sun_map(arrays, words, stamp),
         )
     return ManyWindows(tuple(bars), drawn)
-
-
-def _family(name: str, modalities: Mapping[str, ModalitySpec]) -> str:
-    """Channels go by their own words, variables by their short ones with units."""
-    modality = modalities.get(name.removesuffix(" variables"))
-    return "channel" if modality is not None and modality.kind == "images" else "short"
