@@ -62,11 +62,15 @@ def test_structures_are_named_summed_and_outlined(inputs):
     assert "코로나 홀 N12 E24" in render(replace(tracked(inputs), language="ko"))
 
 
-def test_outlines_are_edges_alone():
-    labels = np.zeros((1, 6, 6), dtype=int)
-    labels[0, 1:5, 1:5] = 1
+def test_outlines_are_thin_lines_inside_the_structures_edge():
+    labels = np.zeros((1, 8, 8), dtype=int)
+    labels[0, 1:3, 1:3] = 1
+    labels[0, 5, 5] = 2
     drawn = outlines(labels)[0, ..., 3] > 0
-    assert drawn[1, 1] and drawn[4, 3] and not drawn[2, 2] and not drawn[0, 0]
+    assert drawn.shape == (256, 256)
+    within = labels[0].repeat(32, 0).repeat(32, 1) > 0
+    assert drawn[32, 32:96].all() and drawn[95, 32:96].all() and not drawn[~within].any()
+    assert not drawn[33:95, 33:95].any() and 0 < drawn[160:192, 160:192].mean() < 0.2
     assert not outlines(np.zeros((1, 4, 4), dtype=int)).any()
 
 

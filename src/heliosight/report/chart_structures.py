@@ -13,6 +13,7 @@ from heliosight.report.svg import Panel, document, number
 from heliosight.report.wording import Words
 
 MOST, ROW = 8, 22.0
+FINE = 256  # least side of a frame with outlines [pixel]
 KINDS = ("coronal_hole", "active_region")
 LINE = (255, 255, 255, 255)
 
@@ -70,12 +71,17 @@ def name(arrays: Mapping[str, np.ndarray], k: int, words: Words) -> str:
 
 
 def outlines(labels: np.ndarray) -> np.ndarray:
-    """RGBA `(T, H, W, 4)`: white where a structure `(T, H, W)` ends, else see-through."""
-    inside = labels > 0
+    """RGBA `(T, F H, F W, 4)`: a thin white line where a structure `(T, H, W)` ends, in it.
+
+    F makes the picture fine enough for a line that leaves small structures to be seen.
+    """
+    fine = max(1, FINE // labels.shape[-1])
+    grown = labels.repeat(fine, 1).repeat(fine, 2)
+    inside = grown > 0
     edge = np.zeros_like(inside)
     for axis in (1, 2):
         for step in (1, -1):
-            edge |= inside & (np.roll(labels, step, axis) != labels)
-    pixels = np.zeros((*labels.shape, 4), dtype=np.uint8)
+            edge |= inside & (np.roll(grown, step, axis) != grown)
+    pixels = np.zeros((*grown.shape, 4), dtype=np.uint8)
     pixels[edge] = LINE
     return pixels
