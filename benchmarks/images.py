@@ -1,6 +1,6 @@
 """A year of images to a store: seconds a frame on this machine, one process against two.
 
-Run: python benchmarks/images.py [--frames 24] [--rounds 3] [--size 64] [--real DIR] [--json]
+Run: python benchmarks/images.py [--frames 24] [--rounds 3] [--size 64] [--real DIR | --hmi]
 
 Frames of 1024 x 1024 pixels are written first (16-bit counts, Rice-compressed FITS as JSOC serves
 them, or the same as PNG); then they are built to days of `--size` pixels in turn by one process and
@@ -8,6 +8,8 @@ by two, round by round. Printed are medians of CPU and wall time a frame (CPU of
 their start; wall says little on a busy machine) and what a year of 6-hourly frames in three
 channels (4,383) would take at that CPU time on two idle cores: an extrapolation, and named so.
 Peak memory is that of the largest process. `--real` times PNG files of a folder, as they are.
+`--hmi` times one magnetogram of 4096 x 4096 pixels, in turn as it is read now and as it was read
+before 2026-11-25 (astropy's scaling, grey levels of the whole frame at once), and compares both.
 """
 
 from __future__ import annotations
@@ -24,9 +26,12 @@ import numpy as np
 from PIL import Image
 
 from heliosight.core.clock import HOUR, to_seconds, to_text
+from heliosight.data.fits_frames import read_fits
+from heliosight.data.frames import _shares, to_uint8
 from heliosight.data.imaging.images import build_days, plan
 from heliosight.data.imaging.pieces import Piece
 from heliosight.data.imaging.shard import Recipe, read_piece
+from heliosight.data.prepare import DISC, SCALINGS
 
 CHANNELS = ("aia_193",)
 YEAR = 3 * 1461
@@ -40,8 +45,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--real", type=Path)
+    parser.add_argument("--hmi", action="store_true")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
+    if chosen.hmi:
+        print(_magnetogram(chosen))
+        return
     rows = _real(chosen) if chosen.real else _synthetic(chosen)
     print(json.dumps(rows, indent=1) if chosen.json else "\n".join(map(_line, rows)))
 
@@ -136,6 +145,69 @@ def _path(root: Path, k: int, kind: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     stamp = to_text(START + 6 * HOUR * k).replace("-", "").replace(":", "")
     return folder / f"{stamp}.{kind}"
+
+
+def _magnetogram(chosen: argparse.Namespace) -> str:
+    """CPU seconds of a magnetogram now and before, medians of interleaved rounds."""
+    times: dict[str, list[float]] = {"now": [], "before": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "hmi.fits"
+        _write_magnetogram(path)
+        for _ in range(chosen.rounds):
+            found = {}
+            for name, read in (("now", _as_now), ("before", _as_before)):
+                before = time.process_time()
+                found[name] = read(path, chosen.size)
+                times[name].append(time.process_time() - before)
+            apart = int(np.abs(found["now"].astype(int) - found["before"]).max())
+    cpu = {name: statistics.median(values) for name, values in times.items()}
+    year = {name: seconds * YEAR / 3 / 120 for name, seconds in cpu.items()}
+    ratio = statistics.median(b / n for n, b in zip(times["now"], times["before"], strict=True))
+    return (
+        f"HMI 4096 px to {chosen.size}: CPU now {cpu['now']:.2f} s, before {cpu['before']:.2f} s, "
+        f"{ratio:.2f} times as fast ({chosen.rounds} rounds); frames at most {apart} grey level "
+        f"apart; a year (1,461) on two idle cores (extrapolated) {year['now']:.1f} min, before "
+        f"{year['before']:.1f}"
+    )
+
+
+def _as_now(path: Path, size: int) -> np.ndarray:
+    return read_fits(path, size=size).pixels
+
+
+def _as_before(path: Path, size: int) -> np.ndarray:
+    """The whole frame at every step: the slow twin."""
+    from astropy.io import fits
+
+    with fits.open(path, memmap=False) as units:
+        values = np.asarray(units[1].data, dtype=np.float32)[:, ::-1]
+        radius = units[1].header["RSUN_OBS"] / units[1].header["CDELT1"]
+    scaling = SCALINGS["hmi_magnetogram"]
+    np.isnan(values[1024:-1024, 1024:-1024]).any()
+    grey = scaling(np.nan_to_num(values))
+    sky, width = float(scaling(np.zeros(()))), radius / DISC
+    shares = _shares(4096, size, 2048 - width / 2, 2048 + width / 2)
+    return to_uint8(shares @ (grey - sky).astype(np.float32) @ shares.T + sky)
+
+
+def _write_magnetogram(path: Path) -> None:
+    """Tenths of Gauss as whole numbers, blank off the disc, Rice-compressed, as JSOC writes it."""
+    from astropy.io import fits
+
+    rng = np.random.default_rng(0)
+    y, x = (np.mgrid[:4096, :4096] - 2047.5) / 1905
+    field = np.rint(10 * rng.normal(0.0, 30.0, (4096, 4096))).astype(np.int32)
+    field[np.hypot(x, y) >= 1] = np.iinfo(np.int32).min
+    unit = fits.CompImageHDU(field, compression_type="RICE_1")
+    unit.header.update({
+        "INSTRUME": "HMI_SIDE1", "CROTA2": 180.0, "CRPIX1": 2048.5, "CRPIX2": 2048.5,
+        "CDELT1": 0.504, "RSUN_OBS": 960.0, "QUALITY": 0, "T_OBS": "2014.01.01_00:00:04_TAI",
+    })  # fmt: skip
+    fits.HDUList([fits.PrimaryHDU(), unit]).writeto(path)
+    with fits.open(
+        path, mode="update", do_not_scale_image_data=True, disable_image_compression=True
+    ) as units:
+        units[1].header.update({"BSCALE": 0.1, "BZERO": 0.0, "BLANK": -2147483648})
 
 
 def _real(chosen: argparse.Namespace) -> list[dict]:

@@ -13,8 +13,8 @@ from heliosight.core.clock import to_seconds
 from heliosight.core.errors import DataError
 from heliosight.core.seeding import numpy_stream
 from heliosight.core.tables import BAD_FRAME, MISSING
-from heliosight.data.fits_frames import read_fits
-from heliosight.data.frames import Frame, image_table, resize
+from heliosight.data.fits_frames import read_fits, read_fits_image
+from heliosight.data.frames import Frame, _shares, cut, image_table, resize
 from heliosight.data.npz_frames import frame_count, read_npz
 from heliosight.data.png_frames import read_png, read_pngs
 from heliosight.data.prepare import SCALINGS, Scaling
@@ -329,3 +329,35 @@ def test_fits_without_astropy_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", no_astropy)
     with pytest.raises(DataError, match=r"need astropy.*heliosight\[solar\]"):
         read_fits(path)
+
+
+@pytest.mark.accuracy
+@pytest.mark.parametrize("compressed", [False, True])
+def test_scaled_whole_numbers_with_blanks_are_read_as_astropy_reads_them(tmp_path, compressed):
+    fits = pytest.importorskip("astropy.io.fits")
+    stored = np.arange(-7000, 7400, 1, dtype=np.int32).reshape(120, 120)
+    stored[:, :9] = stored[70, 70] = -2147483648
+    path = tmp_path / "hmi.fits"
+    unit = fits.CompImageHDU(stored) if compressed else fits.ImageHDU(stored)
+    unit.header.update({"INSTRUME": "HMI", "T_OBS": "2014.01.01_00:00:04_TAI", "CROTA2": 180.0})
+    fits.HDUList([fits.PrimaryHDU(), unit]).writeto(path)
+    raw = {"do_not_scale_image_data": True, "disable_image_compression": True}
+    with fits.open(path, mode="update", **raw) as units:
+        units[1].header.update({"BSCALE": 0.1, "BZERO": 2.5, "BLANK": -2147483648})
+    with fits.open(path) as units:
+        known = np.asarray(units[1].data, dtype=np.float32)
+    image, header = read_fits_image(path.read_bytes(), path)
+    np.testing.assert_allclose(image.values, known[:, ::-1], rtol=1e-6, atol=1e-4)
+    assert np.isnan(image.values).sum() == 120 * 9 + 1 and "BSCALE" not in header
+
+
+@pytest.mark.accuracy
+def test_strips_of_rows_give_the_mean_of_the_whole_frame():
+    frame = np.random.default_rng(3).normal(0, 200, (300, 300)).astype(np.float32)
+    place = 10.3, -4.7, 281.9, 16
+    strips = cut(frame, *place, np.abs)
+    whole = cut(np.abs(frame), *place)
+    rows = _shares(300, 16, 10.3, 10.3 + 281.9).astype(np.float64)
+    columns = _shares(300, 16, -4.7, -4.7 + 281.9).astype(np.float64)
+    np.testing.assert_allclose(strips, rows @ np.abs(frame) @ columns.T, rtol=1e-5)
+    np.testing.assert_array_equal(strips, whole)

@@ -26,6 +26,10 @@ def test_the_longest_holes_come_first():
     made = table([0, 1, 5, 6, 9, 10], [400] * 6)
     gaps = [(g.start // HOUR, g.end // HOUR, g.rows) for g in longest_gaps(made)]
     assert gaps == [(2, 5, 3), (7, 9, 2)]
+    filled = table(range(12), [np.nan, np.nan, 400, 9e9, 400, *[np.nan] * 4, 400, 400, np.nan])
+    gaps = [(g.start // HOUR, g.end // HOUR, g.rows) for g in longest_gaps(filled)]
+    assert gaps == [(5, 9, 4), (0, 2, 2), (3, 4, 1), (11, 12, 1)], "rows of fills are holes too"
+    assert longest_gaps(table([], [])) == []
     assert longest_gaps(made, 1)[0].rows == 3 and longest_gaps(table([0], [400])) == []
 
 

@@ -20,7 +20,7 @@ from heliosight.core.errors import DataError
 from heliosight.data.aiapy_door import aiapy_version, has_aiapy, registered
 from heliosight.data.assemble import require_file
 from heliosight.data.degradation import Throughput
-from heliosight.data.frames import Frame, require_square
+from heliosight.data.frames import STRIP, Frame, require_square
 from heliosight.data.prepare import (
     DEGRADATION,
     EXPOSURE,
@@ -97,12 +97,12 @@ def _open_fits(data: bytes, path: Path) -> tuple[Mapping[str, Any], np.ndarray]:
         ) from error
     try:
         _require_plain(data)
-        with fits.open(io.BytesIO(data), memmap=False) as units:
+        with fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True) as units:
             for unit in units:
                 shape = unit.shape if unit.is_image else ()
                 if len(shape) == 2:
                     _require_size(shape, path)
-                    return dict(unit.header), np.asarray(unit.data, dtype=np.float32)
+                    return _physical(dict(unit.header), unit.data)
     except (*BROKEN, AttributeError, IndexError, AssertionError, fits.VerifyError) as error:
         raise DataError(
             "a FITS frame is a whole FITS file",
@@ -111,6 +111,29 @@ def _open_fits(data: bytes, path: Path) -> tuple[Mapping[str, Any], np.ndarray]:
             str(path),
         ) from error
     raise DataError("a FITS frame holds a 2-D image", "none", "Give an image file.", str(path))
+
+
+def _physical(
+    header: Mapping[str, Any], stored: np.ndarray
+) -> tuple[Mapping[str, Any], np.ndarray]:
+    """BSCALE x stored + BZERO, NaN where BLANK, as float32 (FITS 4.0, section 5.3); without them.
+
+    In strips that stay in the processor's cache: astropy's way makes three passes through memory
+    and takes half as long as unpacking does.
+    """
+    scale, zero = (_number(header, key, one) for key, one in (("BSCALE", 1.0), ("BZERO", 0.0)))
+    blank = header.get("BLANK") if stored.dtype.kind in "iu" else None
+    values = np.empty(stored.shape, np.float32)
+    for start in range(0, len(stored), STRIP):
+        rows = slice(start, start + STRIP)
+        values[rows] = stored[rows]
+        if (scale, zero) != (1.0, 0.0):
+            values[rows] *= np.float32(scale)
+            values[rows] += np.float32(zero)
+        if blank is not None:
+            values[rows][stored[rows] == blank] = np.nan
+    left = {k: v for k, v in header.items() if k not in ("BSCALE", "BZERO", "BLANK")}
+    return left, values
 
 
 def _require_plain(data: bytes) -> None:

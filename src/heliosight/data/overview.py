@@ -19,7 +19,7 @@ SAMPLE = 256
 @final
 @dataclass(frozen=True)
 class Gap:
-    """A hole: its first missing stamp, the next stamp that is there, and the rows between."""
+    """A hole: its first stamp without a value, the next one with any, and the rows between."""
 
     start: int
     end: int
@@ -53,12 +53,19 @@ def coverage(table: Table, start: int, end: int, bins: int = BINS) -> np.ndarray
 
 
 def longest_gaps(table: Table, most: int = 5) -> list[Gap]:
-    """The longest holes in the time axis itself, longest first."""
-    steps = np.diff(table.times)
-    rows = (np.rint(steps / table.cadence) - 1).astype(np.int64)
+    """The longest holes, longest first: no row, or rows in which nothing was observed.
+
+    An archive that writes a fill for every hour has all its rows and holes none the less.
+    """
+    if not len(table.times):
+        return []
+    seen = ((table.flags & UNOBSERVED) == 0).any(1)
+    ends = int(table.times[0]) - table.cadence, int(table.times[-1]) + table.cadence
+    stamps = np.concatenate([ends[:1], table.times[seen], ends[1:]])
+    rows = (np.rint(np.diff(stamps) / table.cadence) - 1).astype(np.int64)
     order = np.argsort(-rows, kind="stable")[:most]
     return [
-        Gap(int(table.times[i]) + table.cadence, int(table.times[i + 1]), int(rows[i]))
+        Gap(int(stamps[i]) + table.cadence, int(stamps[i + 1]), int(rows[i]))
         for i in order if rows[i] > 0
     ]  # fmt: skip
 

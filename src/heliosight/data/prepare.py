@@ -118,23 +118,27 @@ def to_frame(image: Image, size: int, scalings: Mapping[str, Scaling] | None = N
     NaN outside the disc is normal and becomes the level of 0; NaN on the inner disc marks the frame
     as broken.
     """
+    scaling = {**SCALINGS, **(scalings or {})}[image.channel]
     edge = len(image.values) // 4
     inner = image.values[edge:-edge, edge:-edge]
-    grey = {**SCALINGS, **(scalings or {})}[image.channel](np.nan_to_num(image.values))
     done = image.done
     if image.disc is None:
-        pixels = resize(grey, size)
+        pixels = resize(scaling(_numbers(image.values)), size)
     else:
-        pixels = _centred(grey, image.disc, size, float(_sky(image.channel, scalings)))
+        pixels = _centred(image.values, image.disc, size, scaling)
         done = done if RADIUS in done else (*done, RADIUS)
     broken = image.broken or bool(np.isnan(inner).any())
     return Frame(image.channel, image.time, to_uint8(pixels), broken, done)
 
 
-def _sky(channel: str, scalings: Mapping[str, Scaling] | None) -> np.ndarray:
-    return {**SCALINGS, **(scalings or {})}[channel](np.zeros(()))
-
-
-def _centred(grey: np.ndarray, disc: Disc, size: int, sky: float) -> np.ndarray:
+def _centred(values: np.ndarray, disc: Disc, size: int, scaling: Scaling) -> np.ndarray:
+    """The disc in the middle; beyond the image lies the sky, the level of 0."""
     width = disc.radius / DISC
-    return cut(grey - sky, disc.row - width / 2, disc.column - width / 2, width, size) + sky
+    sky = np.float32(scaling(np.zeros(())))
+    place = disc.row - width / 2, disc.column - width / 2, width
+    return cut(values, *place, size, lambda part: scaling(_numbers(part)) - sky) + sky
+
+
+def _numbers(values: np.ndarray) -> np.ndarray:
+    """0 in place of NaN."""
+    return np.where(np.isnan(values), np.float32(0), values)

@@ -25,7 +25,7 @@ from heliosight.data.imaging.pieces import Day, Piece
 from heliosight.data.png_frames import read_png
 from heliosight.data.prepare import DEGRADATION, EXPOSURE, NORTH, RADIUS, Image, is_bad, to_frame
 
-FORMAT = 1
+FORMAT = 2
 _ARRAYS = ("slots", "times", "frames", "flags")
 
 
