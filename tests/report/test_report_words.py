@@ -71,6 +71,36 @@ def test_a_records_sentence_is_translated_or_stays_english(inputs, diagnosis):
     assert '<span lang="en">question A1?</span>' in html
 
 
+@pytest.mark.parametrize(
+    ("english", "korean"),
+    [
+        ("0 in fair proportion", "0개는 제 몫만큼"),
+        (
+            "4 of 4 ranges add information to newer ones (by a ridge probe); 0 in fair proportion",
+            "범위 4개 중 4개가 더 새로운 프레임에 정보를 보탬(릿지 탐침 기준); 0개는 제 몫만큼",
+        ),
+        (
+            "its fault is repaired already by branch_norm, carry_state",
+            "그 문제는 이미 다음으로 수리됨: 가지마다 LayerNorm, 상태를 프레임마다 이어 주기",
+        ),
+        (
+            "state not carried in cell.images.0",
+            "영상 순환 셀: 은닉 상태가 다음 프레임으로 이어지지 않음",
+        ),
+        ("0 in fair proportion; something new", None),
+        ("nobody knows 3 of it", None),
+    ],
+)
+def test_sentences_keep_their_numbers_and_names(english, korean):
+    assert Words("ko").sentence(english) == korean
+    assert Words("en").sentence(english) is None
+
+
+def test_sentences_have_the_same_places_in_both_languages():
+    table = json.loads((WORDS / "sentences.ko.json").read_text())
+    assert all(_places(english) == _places(korean) for english, korean in table.items())
+
+
 def test_unknown_names_stand_as_they_are():
     assert Words("ko").name("system", "my model") == "my model"
     assert Words("en").name("score", "rmse") == "RMSE"

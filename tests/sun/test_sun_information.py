@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from heliosight.sun import Oracle, SunConfig
-from heliosight.sun.information import _days, _features, _fit, _members, _ridge, _share, knowable_on
+from heliosight.sun.information import (
+    _days,
+    _fit,
+    _members,
+    _ridge,
+    _share,
+    knowable_on,
+    noise_free,
+)
 from heliosight.sun.world import build_world, coloured_noise
 
 CONFIG = SunConfig(start="2014-01-01", end="2016-01-01", size=16, seed=4, cycle_phase=0.6)
@@ -117,8 +125,8 @@ def test_a_test_block_has_brackets_of_its_own():
     learn, test = hours[:800], hours[900:]
     rows = by_name(knowable_on(world, noise, learn, test, issues=12, members=8))
     assert {k for k, _ in rows} == {"images", "wind", "both"}
-    x, y = _features(world, noise, test, ())
-    past, before = _features(world, noise, learn, ())
+    x, y = noise_free(world, noise, test, ())
+    past, before = noise_free(world, noise, learn, ())
     for name in ("images", "both"):
         for day in (1, 2, 3):
             loss = (y - _fit(past[name], before, x[name]))[:, day - 1] ** 2

@@ -38,9 +38,11 @@ def result(folder):
 
 def test_the_state_is_carried_again_and_proved(made):
     found = result(made)
-    assert found.trials[0].prescriptions == ("carry_state",)
-    assert found.trials[0].accepted and found.trials[0].control_cleared == 0
-    assert set(found.trials[0].changes) >= {"as_it_was"} and len(found.trials[0].changes) == 2
+    screening, proof = found.trials
+    assert screening.prescriptions == proof.prescriptions == ("carry_state",)
+    assert not screening.proof and set(screening.changes) == {"as_it_was"}
+    assert proof.proof and proof.accepted and proof.control_cleared == 0
+    assert len(proof.changes) == 2 and next(iter(proof.changes)) == "as_it_was"
     causes = [
         {f.cause for f in side if f.outcome == "fault"} for side in (found.before, found.after)
     ]
@@ -66,22 +68,25 @@ def test_a_second_run_trains_nothing_and_another_language_is_only_drawn(made):
 def test_the_plan_stays_readable(made):
     text = (made / "improve" / "plan.txt").read_text()
     assert "[x] carry_state" in text and "[.] temporal_attention" in text
+    assert "[x] proof: carry_state" in text
 
 
 def test_a_budget_of_no_time_keeps_what_is_finished(made, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(made, copy)
-    shutil.rmtree(copy / "improve" / "trials" / "carry_state")
+    for kind in ("screening", "trials"):
+        shutil.rmtree(copy / "improve" / kind / "carry_state")
     assert main(words(copy, "improve.minutes=0.000001")) == 0
     assert "left out" in {r.state for r in result(copy).plan}
     assert result(copy).patch == {} and result(copy).trials == ()
-    assert not list((copy / "improve" / "trials").glob("carry*"))
+    assert not list((copy / "improve").glob("*/carry*"))
 
 
 def test_every_arm_starts_from_the_same_ill_weights_and_is_sealed(made):
     arms = sorted((made / "improve" / "trials").glob("*/seed_3"))
     runs = [records.load(folder, TrialRun) for folder in arms]
-    assert {"as_it_was", "carry_state"} <= {r.arm for r in runs}
+    names = {r.arm for r in runs}
+    assert {"as_it_was", "carry_state"} < names and any(n.startswith("random_") for n in names)
     assert len({len(records.load_arrays(folder)["issue_time"]) for folder in arms}) == 1
 
 

@@ -67,6 +67,7 @@ class Trial(Record):
     new_faults : faults of most seeds that the control does not have.
     changes : mean squared error minus that of each control, in shares of the target's variance;
         below 0 is better. margin : a rise up to this much counts as no loss.
+    proof : over all seeds, for the full time and against both controls; else a screening.
     """
 
     schema: ClassVar[str] = "trial"
@@ -82,6 +83,7 @@ class Trial(Record):
     margin: float = 0.0
     reason: str = ""
     seconds: float = 0.0
+    proof: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class Grade:
 class PlanRow:
     """One line of the plan as it stands.
 
-    state : `planned`, `running`, `accepted`, `refuted`, `left out` or `advice`.
+    state : `planned`, `running`, `promising` (by the screening), `accepted` (proved), `refuted`,
+        `left out` or `advice`.
     """
 
     name: str

@@ -19,8 +19,8 @@ FAIR = 0.5  # a range contributes at least this part of its share of the informa
 SAME = 0.98  # correlation above which maps of different frames are one pattern
 RULES = {
     "temporal": (
-        "good: every range of frames that holds information moves the forecast, above its noise "
-        "floor and by at least half of its share of the information; moderate: some do; bad: none"
+        "good: every range of frames that adds information to the newer ones moves the forecast, "
+        "above its noise floor and by at least half of its share; moderate: some do; bad: none"
     ),
     "saliency": (
         "good: the explainer passed its self-test, maps change between frames, and the tracking "
@@ -28,9 +28,9 @@ RULES = {
         "bad: one pattern for all frames"
     ),
     "forecast": (
-        "good: the forecast varies with its input and its error is below every reference's, the "
-        "interval excluding 0; moderate: it varies, and beats climatology; bad: it is constant, "
-        "or no better than climatology"
+        "good: the forecast varies with its input and its error is below that of every reference "
+        "that is told no more than it, the interval excluding 0; moderate: it varies, and beats "
+        "climatology; bad: it is constant, or no better than climatology"
     ),
 }
 REDESIGN = {
@@ -50,8 +50,9 @@ class TemporalEvidence:
     share, low : how much each moves the forecast and the lower bound of that; `low` None where no
         interval is known.
     floor : what a range without any effect would show.
-    information, information_low : what the data hold in each alone, and the lower bound; from the
-        world's oracle where there is one, else from a probe.
+    information, information_low : what each adds to all newer ones, and the lower bound; from the
+        world's oracle where there is one, else from a probe. A range that repeats newer ones need
+        not be read.
     """
 
     share: tuple[float, ...]
@@ -76,11 +77,15 @@ class SaliencyEvidence:
 @final
 @dataclass(frozen=True)
 class ForecastEvidence:
-    """`spread` is Var f / Var y; `gains` the error of each reference minus ours, by its name."""
+    """`spread` is Var f / Var y; `gains` the error of each reference minus ours, by its name.
+
+    `told_more` names references that see what the model is not given; they are shown, not graded.
+    """
 
     spread: Interval
     gains: Mapping[str, Interval]
     climatology: str = "climatology"
+    told_more: tuple[str, ...] = ()
 
 
 def grade_temporal(e: TemporalEvidence) -> Grade:
@@ -91,7 +96,8 @@ def grade_temporal(e: TemporalEvidence) -> Grade:
     total, all_known = share[informative].sum(), known[informative].sum()
     fair = share * all_known >= FAIR * known * total
     reasons = [
-        f"{int(informative.sum())} of {len(share)} ranges hold information (by {e.known_from})",
+        f"{int(informative.sum())} of {len(share)} ranges add information to newer ones "
+        f"(by {e.known_from})",
         f"{int((above & informative).sum())} of these contribute above the noise floor",
         f"{int((above & fair & informative).sum())} in fair proportion",
     ]
@@ -128,10 +134,13 @@ def grade_forecast(e: ForecastEvidence) -> Grade:
     """Does the forecast vary with its input, and is it worth having?"""
     reasons = [f"Var f / Var y {e.spread.value:.3f}"]
     beaten = [name for name, gain in e.gains.items() if gain.low is not None and gain.low > 0]
-    left = [name for name in e.gains if name not in beaten]
+    left = [name for name in e.gains if name not in (*beaten, *e.told_more)]
     reasons.append(f"beats {', '.join(beaten) or 'no reference'}")
     if left:
         reasons.append(f"not shown to beat {', '.join(left)}")
+    ahead = [name for name in e.told_more if name not in beaten]
+    if ahead:
+        reasons.append(f"not graded against {', '.join(ahead)}, which is told the hole area")
     varies = e.spread.low is not None and e.spread.low > 0.01
     if not varies or e.climatology in left:
         return _grade("forecast", "bad", reasons)

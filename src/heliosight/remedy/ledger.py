@@ -9,12 +9,13 @@ from heliosight.core.records_remedy import PlanRow
 TICKS = {
     "planned": "[ ]",
     "running": "[>]",
+    "promising": "[~]",
     "accepted": "[x]",
     "refuted": "[-]",
     "left out": "[.]",
     "advice": " * ",
 }
-LEGEND = "[ ] planned  [>] running  [x] accepted  [-] refuted  [.] left out: budget spent"
+LEGEND = "[ ] planned  [>] running  [~] promising  [x] proved  [-] refuted  [.] left out"
 
 
 def ledger(rows: Sequence[PlanRow], spent: str) -> str:

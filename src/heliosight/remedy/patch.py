@@ -8,7 +8,8 @@ be a rule, a mapping with one key:
 - `{"$without": [kind, ...]}`: the list less its entries of these kinds;
 - `{"$every_group": x}`: x for each parameter group;
 - `{"$becomes": [type, key, ...]}`: another type, with these keys kept;
-- `{"$progressive": rate}`: the image branch alone, then everything else, in the epochs there are;
+- `{"$progressive": rate}`: the image branch alone, then everything else, in the epochs and for the
+  cost there are;
 - `{"$curriculum": [share, ...]}`: these shares of the frames, one after the other;
 - `{"$of": key}`: what the config holds at `key`, which must not be empty;
 - `{"$absent": true}`: no such key.
@@ -26,6 +27,10 @@ Plain = dict[str, Any]
 Patch = Mapping[str, Any]
 ABSENT = {"$absent": True}
 LEAST_EPOCHS = 3
+IMAGE_SHARE = 0.57  # of a progressive training's cost, for the image branch alone
+SHORT = 0.18  # of the frames in a short sequence
+FORWARD = 3  # windows that can be read at the cost of learning from one
+BATCH = 32
 
 
 def apply(plain: Mapping[str, Any], patch: Patch) -> tuple[Plain, Plain]:
@@ -159,25 +164,46 @@ def _epochs(plain: Plain) -> int:
 
 
 def _progressive(plain: Plain, _path: list[str], rate: float) -> Any:
-    """Two thirds of the epochs for the images through their own heads, then all others."""
+    """Two thirds of the epochs for the images through their own heads, then all others.
+
+    Where an epoch is so many windows, the stages get as many as cost the same in all: a short
+    sequence counts by its frames, and a frozen image branch, which is only read, as a third.
+    """
     total, images = _epochs(plain), _encoder(plain, _modality(plain, "images"))["type"]
     first = max(1, min(total - 1, round(2 / 3 * total)))
+    short = _short_epochs(first)
+    windows = (plain["training"].get("epoch_windows") or 0) * total
+    alone = _batches(IMAGE_SHARE * windows / (first - short + SHORT * short))
+    after = _batches((1 - IMAGE_SHARE) * windows * FORWARD / (total - first))
     others = [g for g in groups(plain) if g not in (images, "auxiliary")]
     return [
         {"name": "images", "epochs": first, "groups": [images, "auxiliary"], "rate": rate,
-         "main_weight": 0.0, "auxiliary_weight": 1.0},
-        {"name": "fusion", "epochs": total - first, "groups": others, "auxiliary_weight": 0.0},
+         "main_weight": 0.0, "auxiliary_weight": 1.0, "epoch_windows": alone},
+        {"name": "fusion", "epochs": total - first, "groups": others, "auxiliary_weight": 0.0,
+         "epoch_windows": after},
     ]  # fmt: skip
 
 
+def _short_epochs(epochs: int) -> int:
+    """Epochs of a stage that see short sequences."""
+    return min(epochs - 1, round(2 / 3 * epochs))
+
+
+def _batches(windows: float) -> int | None:
+    """Rounded to whole batches; None where an epoch is every window."""
+    return max(BATCH, round(windows / BATCH) * BATCH) if windows else None
+
+
 def _curriculum(plain: Plain, _path: list[str], shares: list[float]) -> Any:
-    """Each length for an equal part of the epochs, of the first stage's where there are stages."""
+    """Each length for an equal part of the epochs; in stages, of two thirds of the first's."""
     stages = plain["training"]["stages"]
-    total = stages[0]["epochs"] if stages else _epochs(plain)
     frames = plain["inputs"][_modality(plain, "images")]["steps"]
     lengths = sorted({max(1, round(share * frames)) for share in shares} - {frames})
-    each = max(1, total // (len(lengths) + (1 if stages else 2)))
-    return [{"frames": n, "epochs": each} for n in lengths]
+    if stages:
+        each = _short_epochs(stages[0]["epochs"]) // len(lengths)
+    else:
+        each = max(1, _epochs(plain) // (len(lengths) + 2))
+    return [{"frames": n, "epochs": each} for n in lengths if each]
 
 
 _RULES: dict[str, Callable[[Plain, list[str], Any], Any]] = {

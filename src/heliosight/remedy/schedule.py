@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heliosight.core.records_remedy import Prescription
+from heliosight.remedy.patch import SHORT
 
 SKILL = ("skill",)
 BELOW = "below_reference"
@@ -24,20 +25,23 @@ SCHEDULE: tuple[Prescription, ...] = (
         "nothing.",
         {
             "model.@images.pooling": "last",
+            "model.@images.forget_bias": "chrono",
             "model.auxiliary.image": True,
             "model.auxiliary.every_frame": True,
             "model.auxiliary.area": 7,
+            "training.batch_size": 8,
+            "training.clipping.total": 5.0,
             "training.clipping.groups": {},
             "training.curriculum.how": "slice",
             "training.stages": {"$progressive": 6e-3},
-            "training.curriculum.steps": {"$curriculum": [0.18]},
+            "training.curriculum.steps": {"$curriculum": [SHORT]},
         },
         "the branch has something to say before the other has explained all",
         ("USE", "T8", "T16", "T17", "REF"),
         SKILL,
         "training",
         "Train the image branch with its own heads for two thirds of the epochs (rate 6e-3, "
-        "batches of 8, the first half on the newest fifth of the frames), then everything else "
+        "batches of 8, two thirds of it on the newest fifth of the frames), then everything else "
         "with the image branch frozen.",
         "USE is no fault; the auxiliary forecast of the first stage beats climatology.",
         ("encoders.images", "auxiliary"),

@@ -20,6 +20,7 @@ from heliosight.report.wording import Words
 Arrays = Mapping[str, np.ndarray]
 SIDES = ("before", "after")
 ENLARGED = 4
+SUSPECTED = ("T16", "T17", "T18", "T19")
 R2 = ("r2_day1", "r2_day2", "r2_day3", "r2")
 
 
@@ -31,6 +32,13 @@ class TrialView:
     trial: Trial
     against_same: Cell | None
     against_random: Cell | None
+
+    @property
+    def state(self) -> str:
+        """`accepted` by a proof, `promising` by a screening, or `refuted`."""
+        if not self.trial.accepted:
+            return "refuted"
+        return "accepted" if self.trial.proof else "promising"
 
 
 @final
@@ -73,6 +81,11 @@ def faults_of(findings: Sequence[Finding]) -> list[Finding]:
         if f.outcome == "fault":
             seen.setdefault((f.subject, f.cause), f)
     return list(seen.values())
+
+
+def cleared(findings: Sequence[Finding]) -> list[Finding]:
+    """What a researcher suspects first and the checks did not find: rates, clipping, memorising."""
+    return [f for f in findings if f.check in SUSPECTED and f.outcome == "healthy"]
 
 
 def map_rows(arrays: Arrays) -> tuple[list[int], list[MapRow], float]:

@@ -110,7 +110,7 @@ def knowable_on(
     since 1970; the ceiling is drawn at `issues` of `test` and divided by the variance there.
     """
     hours = np.concatenate([learn, test])
-    inputs, target = _features(world, noise, hours, ())
+    inputs, target = noise_free(world, noise, hours, ())
     inside = np.arange(len(hours)) >= len(learn)
     y = target[inside]
     chosen = test[np.linspace(0, len(test) - 1, issues).astype(int)]
@@ -304,11 +304,11 @@ def _floors(
     """Ridge regressions on half of the run, scored on the other half, both ways; and the target."""
     begin, end = world.config.start_second // HOUR, world.config.stop_second // HOUR
     hours = np.arange(begin + 7 * 24, end - WINDOW_HOURS, 12)
-    inputs, target = _features(world, noise, hours, frames)
+    inputs, target = noise_free(world, noise, hours, frames)
     return {name: _ridge(x, target, hours) for name, x in inputs.items()}, (target, hours)
 
 
-def _features(
+def noise_free(
     world: World, noise: Wind, hours: np.ndarray, frames: Sequence[int]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Noise-free features by kind of information, and the target `(N, 3)`, at issue hours."""
@@ -329,16 +329,23 @@ def _features(
 def _ridge(
     features: np.ndarray, target: np.ndarray, hours: np.ndarray
 ) -> list[tuple[float, float]]:
-    """Per day the share explained out of sample by halves of alternate 108-day spans."""
+    """Per day the share explained out of sample."""
+    loss = (target - held_out(features, target, hours)) ** 2
+    if np.isnan(loss).any():
+        return [(float("nan"), float("nan"))] * 3
+    return [_share(loss[:, d], hours, target[:, d], hours) for d in range(3)]
+
+
+def held_out(features: np.ndarray, target: np.ndarray, hours: np.ndarray) -> np.ndarray:
+    """`(N, 3)` ridge forecasts by halves of alternate 108-day spans; NaN where one is empty."""
     fold = hours // (24 * BLOCK_DAYS * 4) % 2
     forecast = np.empty_like(target)
     for side in (0, 1):
         fit, test = fold != side, fold == side
         if not fit.any() or not test.any():
-            return [(float("nan"), float("nan"))] * 3
+            return np.full_like(target, np.nan)
         forecast[test] = _fit(features[fit], target[fit], features[test])
-    loss = (target - forecast) ** 2
-    return [_share(loss[:, d], hours, target[:, d], hours) for d in range(3)]
+    return forecast
 
 
 def _fit(past: np.ndarray, target: np.ndarray, now: np.ndarray) -> np.ndarray:

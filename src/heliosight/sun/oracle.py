@@ -15,9 +15,10 @@ import numpy as np
 from heliosight.core.clock import HOUR, to_text
 from heliosight.core.errors import DataError
 from heliosight.core.tables import SeriesTable
+from heliosight.sun.added import added_by_frames
 from heliosight.sun.config import SunConfig
 from heliosight.sun.footprint import Footprints, footprints
-from heliosight.sun.information import Knowable, achievable
+from heliosight.sun.information import Knowable, achievable, knowable_on
 from heliosight.sun.sent import Sent, sent_by_frame
 from heliosight.sun.structures import Structure
 from heliosight.sun.world import (
@@ -165,6 +166,17 @@ class Oracle:
     ) -> list[Knowable]:
         """How much of daily mean log1p(ap) is knowable, see `information.achievable`."""
         return achievable(self._world, self._noise, issues, members, frames)
+
+    def achievable_on(
+        self, learn: np.ndarray, test: np.ndarray, issues: int, members: int
+    ) -> list[Knowable]:
+        """The same on a block of issue times [UTC s], learned on those of the past."""
+        past, block = np.asarray(learn) // HOUR, np.asarray(test) // HOUR
+        return knowable_on(self._world, self._noise, past, block, issues, members)
+
+    def added(self, frames: Sequence[int]) -> list[tuple[float, float]]:
+        """What each frame adds to the wind and all newer ones, see `added.added_by_frames`."""
+        return added_by_frames(self._world, self._noise, frames)
 
     def _ap(self, begin: int, end: int, without: Collection[str], snap: bool) -> np.ndarray:
         """ap of [begin, end) hours from a run just long enough for every cause that acts there."""

@@ -1,14 +1,14 @@
 """Arms of a trial: the ill model trained on for the same time, as it was or under a patch.
 
-Every arm of a seed starts from the same ill weights, sees the same windows in the same order, and
-is judged on the same block of time: the later two thirds of the validation block. The first third
-chooses the epoch; the test block is not touched.
+Every arm of a seed starts from the same ill weights, is given as many windows, and is judged on the
+same block of time: the later two thirds of the validation block. The first third chooses the epoch;
+the test block is not touched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -24,7 +24,8 @@ from heliosight.core.predictions import Predictions
 from heliosight.core.records import Finding
 from heliosight.core.records_remedy import TrialRun
 from heliosight.core.tables import Moments
-from heliosight.diagnosis import diagnose
+from heliosight.diagnosis import DiagnosisConfig, diagnose
+from heliosight.diagnosis.diagnose import chosen
 from heliosight.evaluation.features import WIND_VARIABLES
 from heliosight.evaluation.real import RIDGES, column_groups
 from heliosight.evaluation.references import Rows, ridge_references
@@ -49,7 +50,27 @@ from heliosight.workflows.train import LOG, WEIGHTS, folder_of, trained
 
 RIDGE = "ridge_omni"
 CHOOSE = 1 / 3  # share of the validation block that chooses the epoch
+AS_IT_WAS, ILL = "as_it_was", "ill"
+LATER = ("T11",)  # channel by channel: the dearest check, left for the two models of the page
 Patch = Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class Way:
+    """One way of training on from the ill weights.
+
+    Attributes
+    ----------
+    name : of the arm. patch : what it changes in the ill config.
+    fresh : beginnings of parameter names that start anew.
+    short : trained for the few epochs of a screening.
+    """
+
+    name: str = AS_IT_WAS
+    patch: dict[str, Any] = field(default_factory=dict)
+    fresh: tuple[str, ...] = ()
+    short: bool = False
 
 
 @final
@@ -116,12 +137,13 @@ class Bench:
         parts = column_groups(ap, wind, None, rows.issue_time)
         return ridge_references(rows, parts, {RIDGE: RIDGES[RIDGE]}).predictions[0]
 
-    def at(self, patch: Patch, seed: int) -> Study:
-        """The same study under a patch and another seed, with an arm's number of epochs."""
-        plain, epochs = dump(self.config), self.config.improve.epochs
+    def at(self, way: Way, seed: int) -> Study:
+        """The same study under a way's patch and another seed, with an arm's number of epochs."""
+        limits = self.config.improve
+        plain, epochs = dump(self.config), limits.screen_epochs if way.short else limits.epochs
         if epochs and not plain["training"]["stages"]:
             plain["training"]["epochs"] = epochs
-        patched, _ = apply(plain, patch)
+        patched, _ = apply(plain, way.patch)
         run = self.study.run
         return replace(
             self.study, run=Run(app_config({**patched, "seed": seed}), run.folder, run.command)
@@ -141,28 +163,27 @@ def ill_weights(bench: Bench, seed: int) -> Path:
     return folder_of(study, bench.system, bench.number) / WEIGHTS
 
 
-def arm_folder(bench: Bench, name: str, seed: int) -> Path:
+def arm_folder(bench: Bench, way: Way, seed: int) -> Path:
     """Where one seed of an arm lies."""
-    return bench.folder / "trials" / name / f"seed_{seed}"
+    kind = "screening" if way.short else "trials"
+    return bench.folder / kind / way.name / f"seed_{seed}"
 
 
-def arm_run(
-    bench: Bench, name: str, patch: Patch, seed: int, fresh: Sequence[str] = ()
-) -> TrialRun:
+def arm_run(bench: Bench, way: Way, seed: int) -> TrialRun:
     """One seed of an arm, made when there is none of this very arm; never made twice."""
-    folder, start = arm_folder(bench, name, seed), ill_weights(bench, seed)
-    study = bench.at(patch, seed)
+    folder, start = arm_folder(bench, way, seed), ill_weights(bench, seed)
+    study = bench.at(way, seed)
     shared = (study.run.config.improve.windows, study.run.config.diagnose)
     key = study.run.key(
-        "arm", study.key, _identity(study), shared, records.record_hash(start.parent), list(fresh)
-    )
+        "arm", study.key, _identity(study), shared, records.record_hash(start.parent),
+        list(way.fresh), way.short,
+    )  # fmt: skip
     found = study.run.found(folder, TrialRun, key)
     if found is not None:
         clear_workplace(folder, key)
         return found
     with workplace(folder, key) as work:
-        asked = (name, dict(patch), seed, tuple(fresh))
-        return _make(bench, study, asked, (start, work), key)
+        return _make(bench, study, way, (start, work), key)
 
 
 def _identity(study: Study) -> list[Any]:
@@ -173,51 +194,80 @@ def _identity(study: Study) -> list[Any]:
 
 
 def _make(
-    bench: Bench, study: Study, asked: tuple[str, dict[str, Any], int, tuple[str, ...]],
-    places: tuple[Path, Path], key: str,
-) -> TrialRun:  # fmt: skip
-    (name, patch, seed, fresh), (start, work) = asked, places
-    folder = arm_folder(bench, name, seed)
+    bench: Bench, study: Study, way: Way, places: tuple[Path, Path], key: str
+) -> TrialRun:
+    seed, (start, work) = study.run.config.seed, places
+    folder = arm_folder(bench, way, seed)
     model = study.untrained(bench.system, bench.fold, bench.moments)
-    kept = [n for n, _ in model.named_parameters() if not n.startswith(tuple(fresh) or ("\0",))]
-    take_weights(model, start, kept)
-    if "start.weights" in patch:  # over the ill weights: another run's image branch
+    fresh = way.fresh or ("\0",)
+    take_weights(model, start, [n for n, _ in model.named_parameters() if not n.startswith(fresh)])
+    if "start.weights" in way.patch:  # over the ill weights: another run's image branch
         started(model, study.run.config.start, bench.system)
-    windows = study.windows(bench.system)
-    learn, choose, judged = bench.blocks
+    learn, choose, _ = bench.blocks
     settings = settings_of(study.run.config, bench.system)
     result = train(
-        model, windows, learn, choose, settings, work, data_hash=digest([study.key, key]),
-        teacher=teacher(study, model),
+        model, study.windows(bench.system), learn, choose, settings, work,
+        data_hash=digest([study.key, key]), teacher=teacher(study, model),
     )  # fmt: skip
-    forecast = predict(model, windows, judged, name=name)
-    rows = read_log(result.log)
-    found = diagnosed(bench, study, model, judged, rows, bench.later) + beside_yardstick(
-        bench, forecast
-    )
+    forecast, found = _judged(bench, study, model, way, read_log(result.log))
     record = TrialRun(
-        study.run.provenance(key, {"data": study.store.hash}), name, patch, seed, result.epochs,
-        result.best_epoch, result.validation_loss, found, result.seconds,
+        study.run.provenance(key, {"data": study.store.hash}), way.name, way.patch, seed,
+        result.epochs, result.best_epoch, result.validation_loss, found, result.seconds,
     )  # fmt: skip
     files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
     records.save(folder, record, forecast.arrays(), files)
     return record
 
 
+def ill_run(bench: Bench, seed: int) -> TrialRun:
+    """The ill model of a seed as an arm that was not trained on: what a diagnosis finds first."""
+    folder, start = bench.folder / "screening" / ILL / f"seed_{seed}", ill_weights(bench, seed)
+    study, way = bench.ill(seed), Way(ILL, short=True)
+    shared = (study.run.config.improve.windows, study.run.config.diagnose)
+    key = study.run.key("ill", study.key, shared, records.record_hash(start.parent))
+    known = study.run.found(folder, TrialRun, key)
+    if known is not None:
+        return known
+    model = study.untrained(bench.system, bench.fold, bench.moments)
+    load_weights(model, start)
+    model.eval()
+    forecast, found = _judged(bench, study, model, way, read_log(start.parent / LOG))
+    record = TrialRun(
+        study.run.provenance(key, {"data": study.store.hash}), ILL, {}, seed, findings=found
+    )
+    files = {WEIGHTS: start.read_bytes(), LOG: (start.parent / LOG).read_bytes()}
+    records.save(folder, record, forecast.arrays(), files)
+    return record
+
+
+def _judged(
+    bench: Bench, study: Study, model: Forecaster, way: Way, rows: list[dict[str, Any]]
+) -> tuple[Predictions, tuple[Finding, ...]]:
+    """Forecasts and findings on the trial block."""
+    judged = bench.blocks[2]
+    forecast = predict(model, study.windows(bench.system), judged, name=way.name)
+    checks = study.run.config.diagnose.checks
+    checks = replace(checks, checks=tuple(c.id for c in chosen(checks) if c.id not in LATER))
+    found = diagnosed(bench, study, model, judged, rows, bench.later, checks=checks)
+    return forecast, found + beside_yardstick(bench, forecast)
+
+
 def diagnosed(
     bench: Bench, study: Study, model: Forecaster, times: np.ndarray, rows: list[dict[str, Any]],
     all_times: np.ndarray, explainers: Mapping[str, Any] | None = None,
+    checks: DiagnosisConfig | None = None,
 ) -> tuple[Finding, ...]:  # fmt: skip
     """Findings on a model over some windows, with what its training log tells.
 
     all_times : windows of the same block that are asked what the data hold.
+    checks : the study's own where none are given.
     """
     config = study.run.config
     subject = wrap(model, config.spec(bench.system), name=f"{config.name}/{bench.system}")
     found = diagnose(
         subject,
         study.windows(bench.system),
-        config.diagnose.checks,
+        checks or config.diagnose.checks,
         issue_times=times,
         records=rows,
         explainers=explainers,
@@ -252,20 +302,20 @@ def on_common(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]
     return one, other
 
 
-def arm_model(bench: Bench, record: TrialRun) -> tuple[Study, Forecaster, list[dict[str, Any]]]:
+def arm_model(bench: Bench, way: Way, seed: int) -> tuple[Study, Forecaster, list[dict[str, Any]]]:
     """The study, model and training log of a finished arm."""
-    study = bench.at(record.patch, record.seed)
-    folder = arm_folder(bench, record.arm, record.seed)
+    study = bench.at(way, seed)
+    folder = arm_folder(bench, way, seed)
     model = study.untrained(bench.system, bench.fold, bench.moments)
     load_weights(model, folder / WEIGHTS)
     model.eval()
     return study, model, read_log(folder / LOG)
 
 
-def arm_forecast(bench: Bench, record: TrialRun) -> Predictions:
+def arm_forecast(bench: Bench, way: Way, seed: int) -> Predictions:
     """Forecasts of a finished arm on the trial block."""
-    arrays = records.load_arrays(arm_folder(bench, record.arm, record.seed))
-    return Predictions(name=record.arm, **arrays)
+    arrays = records.load_arrays(arm_folder(bench, way, seed))
+    return Predictions(name=way.name, **arrays)
 
 
 def as_arm(name: str, made: Sequence[TrialRun]) -> Arm:

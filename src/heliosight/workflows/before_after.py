@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from heliosight.core import records
+from heliosight.core.clock import HOUR
 from heliosight.core.config import dump
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Interval, SkillRow
-from heliosight.core.records_remedy import Grade, Improvement, TrialRun
+from heliosight.core.records_remedy import Grade, Improvement
 from heliosight.remedy import apply
 from heliosight.report import write_improvement
-from heliosight.workflows.arms import Bench
+from heliosight.workflows.arms import Bench, Way
 from heliosight.workflows.errors_compared import daily, mean_interval, paired_change
-from heliosight.workflows.examination import Examined, examined, gain_over, test_times
+from heliosight.workflows.examination import (
+    Examined,
+    Looked,
+    gain_over,
+    graded,
+    looked_at,
+    test_forecast,
+    test_times,
+)
 from heliosight.workflows.improve import Chosen, Progress
 from heliosight.workflows.knowable import Information, information, references
 from heliosight.workflows.run import StageResult
@@ -25,36 +34,36 @@ BEFORE, AFTER, DAYS = "before", "after", "days 1 to 3"
 NAMES = {"temporal": "importance over time", "saliency": "maps over time", "forecast": "forecast"}
 
 
-def concluded(
-    bench: Bench, progress: Progress, base: tuple[TrialRun, ...], chosen: Chosen
-) -> StageResult:
+def concluded(progress: Progress, proved: Chosen) -> StageResult:
     """The record, the page and the lines that matter; made once for the same trials."""
-    made, folder = chosen.made, bench.folder / "result"
-    hashes = {f"{r.arm}/{r.seed}": r.provenance.key for r in (*base, *made)}
+    bench, folder = progress.bench, progress.bench.folder / "result"
+    base = progress.workers.made(Way(), bench.seeds)
+    hashes = {f"{r.arm}/{r.seed}": r.provenance.key for r in (*base, *proved.made)}
     rows = [dump(row) for row in progress.rows.values()]
     key = bench.study.run.key("improve", bench.study.key, hashes, rows, bench.config.improve)
     found = bench.study.run.made(folder, Improvement, key)
     if found is None:
-        found = _examined(bench, progress, base, chosen, key)
+        found = _examined(progress, proved, key)
     paths = write_pages(bench, found)
     return StageResult(found, (*lines(found), *(f"page: {p}" for p in paths)))
 
 
-def _examined(
-    bench: Bench, progress: Progress, base: tuple[TrialRun, ...], chosen: Chosen, key: str
-) -> Improvement:
-    times, others = test_times(bench), references(bench.study)
-    known = information(bench, bench.blocks[2])
-    issue = _strongest(others[0], times)
-    made = chosen.made
-    was = examined(bench, base, others, known, issue)
-    now = was if made is base else examined(bench, made, others, known, issue)
+def _examined(progress: Progress, proved: Chosen, key: str) -> Improvement:
+    bench, way = progress.bench, proved.with_remedies((), full=True)
+    issue = _strongest(bench)
+    ways = list(dict.fromkeys((Way().name, way.name)))
+    sides = [_begun(progress, w, issue) for w in (Way(), way)[: len(ways)]]
+    others, known = references(bench.study), information(bench)
+    done = [
+        graded(bench, seen(), [f() for f in forecasts], others, known) for seen, forecasts in sides
+    ]
+    was, now = done[0], done[-1]
     record = Improvement(
         bench.study.run.provenance(key, {"data": bench.study.store.hash}),
         f"{bench.config.name}/{bench.system}",
         tuple(progress.rows.values()),
         tuple(progress.trials),
-        dict(chosen.patch),
+        dict(way.patch),
         was.findings,
         now.findings,
         was.grades,
@@ -67,11 +76,26 @@ def _examined(
     return record
 
 
-def _strongest(reference: Predictions, times: np.ndarray) -> int:
+Later = tuple[Callable[[], Looked], list[Callable[[], Predictions]]]
+
+
+def _begun(progress: Progress, way: Way, issue: int) -> Later:
+    """One model looked at, and all seeds' forecasts, on the test block: begun, to be fetched."""
+    workers = progress.workers
+    return workers.ask(looked_at, way, issue), [
+        workers.ask(test_forecast, way, seed) for seed in progress.bench.seeds
+    ]
+
+
+def _strongest(bench: Bench) -> int:
     """The test window with the largest observed mean ap: a storm, whoever forecast it."""
-    usable = np.isin(reference.issue_time, times) & np.isfinite(reference.observed).all(1)
-    size = np.where(usable, reference.observed.mean(1), -np.inf)
-    return int(reference.issue_time[int(size.argmax())])
+    times = test_times(bench)
+    table = bench.study.series("geomagnetic")
+    spec = bench.config.spec(bench.system)
+    ahead = HOUR * spec.lead_hours * np.arange(spec.leads)
+    rows = np.searchsorted(table.times, times[:, None] + ahead[None])
+    size = table.column("ap")[rows].mean(1)
+    return int(times[int(np.where(np.isfinite(size), size, -np.inf).argmax())])
 
 
 def _arrays(was: Examined, now: Examined, issue: int) -> dict[str, np.ndarray]:
@@ -103,7 +127,7 @@ def scores(
     for r in others:
         metrics = {"r2_gain": gain_over(bench, r, now.forecasts)}
         rows.append(SkillRow(f"{AFTER} - {r.name}", DAYS, metrics))
-    if known.floor is not None and known.ceiling is not None:
+    if known.floor is not None and known.ceiling is not None and known.floor.value > 0:
         r2 = rows[1].metrics["r2"].value
         limits = {"floor": known.floor, "ceiling": known.ceiling}
         shares = {f"share_of_{n}": Interval(r2 / max(v.value, 1e-9)) for n, v in limits.items()}

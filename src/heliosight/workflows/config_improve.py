@@ -16,6 +16,7 @@ class ImproveConfig:
     fold : the fold that is improved, -1 the last.
     seeds : paired seeds of every arm, counted up from the run's.
     epochs : of an arm, after those of the ill model; 0 takes as many again.
+    screen_epochs : of a screening arm that is no schedule; 0 takes as many as an arm.
     windows : forecasts of the trial block that are compared, evenly spaced.
     margin : a rise of the mean squared error by less than this share of the target's variance
         counts as no loss.
@@ -33,6 +34,7 @@ class ImproveConfig:
     fold: int = -1
     seeds: int = 3
     epochs: int = 0
+    screen_epochs: int = 1
     windows: int = 1024
     margin: float = 0.02
     minutes: float = 0.0
@@ -55,7 +57,7 @@ class ImproveConfig:
                 raise ConfigError(
                     "a count is at least 1", str(getattr(self, name)), where=f"improve.{name}"
                 )
-        for name in ("epochs", "margin", "minutes", "trials"):
+        for name in ("epochs", "screen_epochs", "margin", "minutes", "trials"):
             if getattr(self, name) < 0:
                 raise ConfigError(
                     "a limit is 0 or more", str(getattr(self, name)), where=f"improve.{name}"

@@ -14,7 +14,8 @@ from heliosight.core.batch import Batch
 from heliosight.core.errors import NotApplicable
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Finding, Interval
-from heliosight.core.records_remedy import Grade, TrialRun
+from heliosight.core.records_remedy import Grade
+from heliosight.evaluation.real import RIDGES
 from heliosight.explain.evaluator import Evaluator, floating
 from heliosight.explain.gradcam import grad_cam
 from heliosight.explain.importance import Element, elements, importance
@@ -30,7 +31,7 @@ from heliosight.remedy import (
 )
 from heliosight.subject import Subject, examine, wrap
 from heliosight.training import predict
-from heliosight.workflows.arms import Bench, arm_model, diagnosed
+from heliosight.workflows.arms import Bench, Way, arm_model, diagnosed
 from heliosight.workflows.errors_compared import daily, daily_errors, mean_interval
 from heliosight.workflows.knowable import Information, ranges
 
@@ -56,21 +57,27 @@ class Examined:
     arrays: Mapping[str, np.ndarray]
 
 
-def examined(
-    bench: Bench, made: Sequence[TrialRun], references: Sequence[Predictions],
-    information: Information, issue: int,
-) -> Examined:  # fmt: skip
-    """The first seed's model looked at, all seeds' forecasts scored, on the test block.
+@final
+@dataclass(frozen=True)
+class Looked:
+    """What is seen of the first seed's model, before it is compared with anything."""
+
+    findings: tuple[Finding, ...]
+    arrays: Mapping[str, np.ndarray]
+    likeness: float
+
+
+def looked_at(bench: Bench, way: Way, issue: int) -> Looked:
+    """The first seed's model of an arm on the test block.
 
     Parameters
     ----------
     issue : the window whose maps and forecast are shown.
     """
-    study, model, rows = arm_model(bench, made[0])
+    study, model, rows = arm_model(bench, way, bench.seeds[0])
     times = test_times(bench)
     found = diagnosed(bench, study, model, times, rows, times, {CAM: cam_maps})
-    forecasts = tuple(_forecast(bench, record, times) for record in made)
-    subject = wrap(model, study.run.config.spec(bench.system), name=made[0].arm)
+    subject = wrap(model, study.run.config.spec(bench.system), name=way.name)
     take = np.linspace(0, len(times) - 1, bench.config.improve.explained).astype(int)
     context = study.windows(bench.system).batch(times[np.unique(take)])
     window = study.windows(bench.system).batch(np.array([issue]))
@@ -88,12 +95,20 @@ def examined(
             **features_of(model, context),
             **gradients_of(rows),
         }
+    return Looked(found, arrays, likeness)
+
+
+def graded(
+    bench: Bench, seen: Looked, forecasts: Sequence[Predictions],
+    references: Sequence[Predictions], information: Information,
+) -> Examined:  # fmt: skip
+    """The three grades of a model that has been looked at."""
     grades = (
-        grade_temporal(_temporal(profile, information)),
-        grade_saliency(_saliency(found, likeness)),
+        grade_temporal(_temporal(seen.arrays, information)),
+        grade_saliency(_saliency(seen.findings, seen.likeness)),
         grade_forecast(_worth(bench, forecasts, references)),
     )
-    return Examined(found, grades, forecasts, arrays)
+    return Examined(seen.findings, grades, tuple(forecasts), seen.arrays)
 
 
 def test_times(bench: Bench) -> np.ndarray:
@@ -101,9 +116,10 @@ def test_times(bench: Bench) -> np.ndarray:
     return bench.study.times(bench.system, bench.fold.test)
 
 
-def _forecast(bench: Bench, record: TrialRun, times: np.ndarray) -> Predictions:
-    study, model, _ = arm_model(bench, record)
-    return predict(model, study.windows(bench.system), times, name=f"{record.arm} {record.seed}")
+def test_forecast(bench: Bench, way: Way, seed: int) -> Predictions:
+    """Forecasts of one seed of an arm on the test block."""
+    study, model, _ = arm_model(bench, way, seed)
+    return predict(model, study.windows(bench.system), test_times(bench), name=f"{way.name} {seed}")
 
 
 def _images(subject: Subject) -> str:
@@ -225,7 +241,8 @@ def _worth(
     spread = mean_interval(
         moved[known], y[known], first.issue_time[known], config.improve.replicates, config.seed
     )
-    return ForecastEvidence(spread, gains)
+    told_more = tuple(n for n in gains if "area" in RIDGES.get(n, ()))
+    return ForecastEvidence(spread, gains, told_more=told_more)
 
 
 def gain_over(bench: Bench, other: Predictions, ours: Sequence[Predictions]) -> Interval:

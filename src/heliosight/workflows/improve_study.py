@@ -25,10 +25,17 @@ from heliosight.core.records_remedy import RepairCase, RepairStudy, TrialRun
 from heliosight.data.store import save_store
 from heliosight.sun import simulate
 from heliosight.training import predict
-from heliosight.workflows.arms import Bench, arm_model, as_arm
+from heliosight.workflows.arms import Bench, Way, arm_model, as_arm
 from heliosight.workflows.config import AppConfig, app_config
 from heliosight.workflows.errors_compared import paired_change
-from heliosight.workflows.improve import Chosen, Progress, bench_of, improved
+from heliosight.workflows.improve import (
+    Chosen,
+    Progress,
+    bench_of,
+    improved,
+    random_ways,
+)
+from heliosight.workflows.pool import Workers
 from heliosight.workflows.run import Run, StageResult
 from heliosight.zoo.architectures import architecture
 from heliosight.zoo.worlds import SPECTRA, Law, planted_tables, specification
@@ -117,9 +124,8 @@ def _case(run: Run, root: Path, case: Case) -> RepairCase:
     started = time.monotonic()
     config = case_config(run.config, world(root, case.law), case)
     bench = bench_of(Run(config, folder_of(root, case), run.command))
-    progress = Progress(bench)
-    base, chosen = improved(bench, progress)
-    made = replace(_judged(bench, case, progress, base, chosen), seconds=time.monotonic() - started)
+    progress = Progress(Workers(bench))
+    made = replace(_judged(case, progress, improved(progress)), seconds=time.monotonic() - started)
     records.save(folder_of(root, case) / "result", made)
     return made
 
@@ -162,27 +168,26 @@ def case_config(own: AppConfig, store: Path, case: Case) -> AppConfig:
     return app_config(plain)
 
 
-def _judged(
-    bench: Bench, case: Case, progress: Progress, base: Sequence[TrialRun], chosen: Chosen
-) -> RepairCase:
-    found = _causes(base)
-    left = _causes(chosen.made)
-    drawn = [p.name for p in (bench.folder / "trials").iterdir() if p.name.startswith("random_")]
-    gain = _gain(bench, base, chosen.made) if chosen.names else None
-    planned = [
-        r.name for r in progress.rows.values() if r.state != "advice" and " + " not in r.name
-    ]
+def _judged(case: Case, progress: Progress, proved: Chosen) -> RepairCase:
+    """What became of a case; the test block is looked at here alone."""
+    bench, seeds = progress.bench, progress.bench.seeds
+    found = _causes([progress.workers.ill(case.seed)])
+    left = _causes(proved.made) if proved.steps else found
+    hit = bool(case.causes & found)
+    random = random_ways(progress, proved) if hit else ()
+    gain = _gain(bench, proved.with_remedies((), full=True)) if proved.steps else None
+    rows = progress.rows.values()
     return RepairCase(
         bench.study.run.provenance("", {"data": bench.study.store.hash}),
         case.name,
         case.seed,
         tuple(sorted(case.causes)),
         tuple(sorted(found)),
-        tuple(planned),
-        chosen.names,
-        bool(case.causes & found) and not case.causes & left,
-        bool(case.kinds) and not case.causes & found,
-        bool(case.causes & found) and any(_without(bench, n, case) for n in drawn),
+        tuple(r.name for r in rows if r.state != "advice" and "+" not in r.name),
+        proved.names,
+        hit and not case.causes & left,
+        hit and not case.causes & _causes(progress.workers.made(Way(), seeds)),
+        hit and any(not case.causes & _causes(progress.workers.made(w, seeds)) for w in random),
         gain,
         gain is not None and gain.high is not None and gain.high < 0,
     )
@@ -192,20 +197,13 @@ def _causes(made: Sequence[TrialRun]) -> frozenset[str]:
     return frozenset(f.cause for f in as_arm("", made).usual())
 
 
-def _without(bench: Bench, arm: str, case: Case) -> bool:
-    """True when nothing planted is left in a random arm."""
-    folder = bench.folder / "trials" / arm / f"seed_{case.seed}"
-    return not case.causes & _causes([records.load(folder, TrialRun)])
-
-
-def _gain(bench: Bench, base: Sequence[TrialRun], made: Sequence[TrialRun]) -> Interval:
+def _gain(bench: Bench, way: Way) -> Interval:
     """Error as it was minus repaired, on the test block, looked at here alone."""
     times = bench.study.times(bench.system, bench.fold.test)
-    forecasts = []
-    for old, new in zip(base, made, strict=True):
-        pair = [arm_model(bench, record) for record in (new, old)]
-        source = bench.study.windows(bench.system)
-        a, b = (predict(model, source, times, name="test") for _, model, _ in pair)
+    source, forecasts = bench.study.windows(bench.system), []
+    for seed in bench.seeds:
+        pair = [arm_model(bench, w, seed)[1] for w in (way, Way())]
+        a, b = (predict(model, source, times, name="test") for model in pair)
         forecasts.append((a, b))
     change = paired_change(forecasts, bench.config.improve.replicates, bench.config.seed)
     low = None if change.high is None else -change.high

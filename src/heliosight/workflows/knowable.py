@@ -16,7 +16,7 @@ from heliosight.diagnosis.answers import Retina, answers
 from heliosight.diagnosis.blocks import block_rows, jackknife
 from heliosight.evaluation.real import RIDGES, column_groups
 from heliosight.evaluation.references import Rows, ridge_references, simple_references
-from heliosight.sun import Knowable, Oracle
+from heliosight.sun import Oracle
 from heliosight.workflows.arms import Bench
 from heliosight.workflows.config import SunData
 from heliosight.workflows.study import Study
@@ -29,12 +29,12 @@ PROBED = 400
 @final
 @dataclass(frozen=True)
 class Information:
-    """What each range of frames alone tells, `(R,)` R2 and its lower bound, and the whole.
+    """What each range of frames adds to all newer ones, `(R,)` R2 and its lower bound.
 
     Attributes
     ----------
-    floor, ceiling : R2 of daily mean log1p(ap), mean over days 1 to 3, between which the best
-        possible forecast from images and wind lies; None where no oracle knows.
+    floor, ceiling : R2 of daily mean log1p(ap) on the test block, mean over days 1 to 3, between
+        which the best possible forecast from images and wind lies; None where no oracle knows.
     """
 
     value: tuple[float, ...]
@@ -50,58 +50,54 @@ def ranges(frames: int, count: int = RANGES) -> list[tuple[int, int]]:
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
 
-def information(bench: Bench, times: np.ndarray) -> Information:
-    """From the oracle of a simulated Sun, else from a ridge probe on the windows at `times`."""
+def information(bench: Bench) -> Information:
+    """From the oracle of a simulated Sun, else from a ridge probe on the trial block."""
     spec = bench.config.spec(bench.system)
     frames = next(m.steps for m in spec.modalities.values() if m.kind == "images")
     data = bench.config.data
     if isinstance(data, SunData):
-        middle = [(a + b - 1) // 2 for a, b in ranges(frames)]
-        asked = [27 - (frames - 1 - k) for k in middle]
-        known = Oracle(data.sun).achievable(bench.config.improve.knowable_issues, MEMBERS, asked)
-        return from_oracle(known, asked)
+        return _from_oracle(bench, Oracle(data.sun), frames)
+    times = bench.blocks[2]
     take = np.unique(np.linspace(0, len(times) - 1, min(PROBED, len(times))).astype(int))
     source = bench.study.windows(bench.system)
     pieces = [source.batch(part) for part in np.array_split(times[take], max(1, len(take) // 32))]
     return from_probe(Batch.join(pieces), ranges(frames))
 
 
-def from_oracle(known: list[Knowable], frames: list[int]) -> Information:
-    """Floors of the frames' days, averaged, and the bracket of everything together."""
-
-    def mean(name: str) -> tuple[float, float]:
-        rows = [k for k in known if k.information == name]
-        error = float(np.mean([k.error for k in rows]))
-        return float(np.mean([k.floor for k in rows])), error
-
-    each = [mean(f"frame {k}") for k in frames]
+def _from_oracle(bench: Bench, oracle: Oracle, frames: int) -> Information:
+    """What frames in the middle of each range add, and the bracket of everything together."""
+    asked = [27 - (frames - 1 - (a + b - 1) // 2) for a, b in ranges(frames)]
+    each = oracle.added(asked)
+    learn, test = (bench.study.times(bench.system, s) for s in (bench.fold.train, bench.fold.test))
+    known = oracle.achievable_on(learn, test, bench.config.improve.knowable_issues, MEMBERS)
     both = [k for k in known if k.information == "both"]
     floor = Interval(float(np.mean([k.floor for k in both])), how="ridge on noise-free features")
     top = float(np.mean([k.ceiling for k in both if k.ceiling is not None]))
     error = float(np.mean([k.error for k in both]))
     ceiling = Interval(top, top - 1.96 * error, top + 1.96 * error, how="Monte Carlo of the world")
-    low = tuple(v - 1.96 * e for v, e in each)
-    return Information(tuple(v for v, _ in each), low, "the world's oracle", floor, ceiling)
+    value, low = tuple(v for v, _ in each), tuple(v - 1.96 * e for v, e in each)
+    return Information(value, low, "the world's oracle", floor, ceiling)
 
 
 def from_probe(batch: Batch, spans: list[tuple[int, int]]) -> Information:
-    """R2 of a ridge on each range's frames alone (T10's answers), held out in blocks of time."""
+    """What each range adds to a ridge on the newer frames (T10's answers), held out in blocks."""
     name = next(m for m, x in batch.inputs.items() if x.ndim == 5)
     y = np.log1p(batch.target.double().numpy())
     mask, times = batch.target_mask.numpy(), batch.issue_time.numpy()
     told = answers(batch, name, Retina.learned(batch.inputs[name]))
     constant = probes.errors(np.zeros((len(y), 0)), y, mask, times).sum(1)
-    found = []
-    for span in spans:
-        left = probes.errors(told.steps(slice(*span)).features(), y, mask, times).sum(1)
-        terms = np.stack([left, constant], 1)
-        found.append(jackknife(terms, block_rows(times, 27.0), _explained))
-    low = tuple(float(e.interval().low or 0.0) for e in found)
-    return Information(tuple(e.value for e in found), low, "a ridge probe")
+    newer, found = constant, []
+    for begin, _ in reversed(spans):
+        left = probes.errors(told.steps(slice(begin, None)).features(), y, mask, times).sum(1)
+        terms = np.stack([newer - left, constant], 1)
+        found.append(jackknife(terms, block_rows(times, 27.0), _gained))
+        newer = left
+    low = tuple(float(e.interval().low or 0.0) for e in reversed(found))
+    return Information(tuple(e.value for e in reversed(found)), low, "a ridge probe")
 
 
-def _explained(sums: np.ndarray) -> np.ndarray:
-    return np.asarray(1 - sums[..., 0] / np.maximum(sums[..., 1], 1e-12))
+def _gained(sums: np.ndarray) -> np.ndarray:
+    return np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1e-12))
 
 
 def references(study: Study) -> list[Predictions]:

@@ -1,56 +1,113 @@
-"""Seeds of an arm on several cores: one process of one thread each."""
+"""Arms on several cores: one process of one thread each, every arm of a seed made once."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, final
 
 import torch
 
 from heliosight.core.processes import die_with_parent
 from heliosight.core.records_remedy import TrialRun
-from heliosight.workflows.arms import Bench, arm_run
+from heliosight.workflows.arms import Bench, Way, arm_run, ill_run, ill_weights
 from heliosight.workflows.run import Run
 from heliosight.workflows.study import study_of
 
-Asked = tuple[Run, tuple[str, int], str, dict[str, Any], int, tuple[str, ...]]
+Where = tuple[Run, str, int]
 _KNOWN: dict[str, Bench] = {}  # of a worker process, which sees one bench
 
 
+@final
+@dataclass(frozen=True)
+class Workers:
+    """Makes arms, ahead of time where there are processes to do it.
+
+    Attributes
+    ----------
+    executor : takes tasks in the order given; None makes everything here, when it is asked for.
+    """
+
+    bench: Bench
+    executor: Executor | None = None
+    _waiting: dict[str, Future[Any]] = field(default_factory=dict)
+
+    def begin(self, seeds: Sequence[int]) -> None:
+        """Start to train the ill models."""
+        for seed in seeds:
+            self._submit(f"ill {seed}", ill_weights, seed)
+
+    def ill(self, seed: int) -> TrialRun:
+        """The ill model of a seed, diagnosed."""
+        self._wait(f"ill {seed}")
+        self._submit(f"diagnosed {seed}", ill_run, seed)
+        self._wait(f"diagnosed {seed}")
+        return ill_run(self.bench, seed)
+
+    def start(self, way: Way, seeds: Sequence[int]) -> None:
+        """Start what will be asked for, once the ill models it starts from are there."""
+        for seed in seeds:
+            self._wait(f"ill {seed}")
+            self._submit(_label(way, seed), arm_run, way, seed)
+
+    def made(self, way: Way, seeds: Sequence[int]) -> tuple[TrialRun, ...]:
+        """The asked seeds of an arm."""
+        self.start(way, seeds)
+        for seed in seeds:
+            self._wait(_label(way, seed))
+        return tuple(arm_run(self.bench, way, seed) for seed in seeds)
+
+    def ask(self, what: Callable[..., Any], *args: Any) -> Callable[[], Any]:
+        """The answer of `what(bench, *args)`, worked on while the caller does something else."""
+        if self.executor is None:
+            return lambda: what(self.bench, *args)
+        return self.executor.submit(_done, self._where, what, *args).result
+
+    @property
+    def _where(self) -> Where:
+        run = replace(self.bench.study.run, force=False)
+        return run, self.bench.system, self.bench.number
+
+    def _submit(self, label: str, what: Callable[..., Any], *args: Any) -> None:
+        if self.executor is not None and label not in self._waiting:
+            self._waiting[label] = self.executor.submit(_quietly, self._where, what, *args)
+
+    def _wait(self, label: str) -> None:
+        if label in self._waiting:
+            self._waiting[label].result()
+
+
 @contextmanager
-def workers(bench: Bench) -> Iterator[Executor | None]:
-    """As many processes as the config has threads and seeds; None for a single one."""
-    count = min(bench.config.threads, len(bench.seeds))
+def workers(bench: Bench) -> Iterator[Workers]:
+    """As many processes as the config has threads; none for a single one."""
     torch.set_num_threads(1)  # the same numbers however many run at once
-    if count < 2:
-        yield None
+    if bench.config.threads < 2:
+        yield Workers(bench)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, spawn, die_with_parent) as pool:
-        yield pool
+    with ProcessPoolExecutor(bench.config.threads, spawn, die_with_parent) as executor:
+        try:
+            yield Workers(bench, executor)
+        finally:
+            executor.shutdown(cancel_futures=True)
 
 
-def arms(
-    bench: Bench, pool: Executor | None, name: str, patch: Mapping[str, Any],
-    seeds: Sequence[int], fresh: Sequence[str],
-) -> list[TrialRun]:  # fmt: skip
-    """The asked seeds of an arm, made where there are none."""
-    if pool is not None:
-        run = replace(bench.study.run, force=False)
-        where = (bench.system, bench.number)
-        asked = [(run, where, name, dict(patch), seed, tuple(fresh)) for seed in seeds]
-        list(pool.map(_made, asked))
-    return [arm_run(bench, name, patch, seed, fresh) for seed in seeds]
+def _label(way: Way, seed: int) -> str:
+    return f"{'short ' if way.short else ''}{way.name} {seed}"
 
 
-def _made(asked: Asked) -> None:
+def _done(where: Where, what: Callable[..., Any], *args: Any) -> Any:
     torch.set_num_threads(1)
-    run, where, name, patch, seed, fresh = asked
-    key = f"{run.folder}/{where}"
+    run, system, number = where
+    key = f"{run.folder}/{system}/{number}"
     if key not in _KNOWN:
-        _KNOWN[key] = Bench(study_of(run), *where)
-    arm_run(_KNOWN[key], name, patch, seed, fresh)
+        _KNOWN[key] = Bench(study_of(run), system, number)
+    return what(_KNOWN[key], *args)
+
+
+def _quietly(where: Where, what: Callable[..., Any], *args: Any) -> None:
+    """Without the answer, which lies in the run directory."""
+    _done(where, what, *args)
