@@ -125,6 +125,20 @@ def test_a_state_that_is_not_carried(user, capsys):
     assert {f["check"] for f in found} <= {"SUBJECT", "T4", "T5", "T12", "T13"}
 
 
+def test_advice_comes_with_a_check_that_tells_whether_it_worked(user, capsys):
+    assert main(words("improve", "published_forgetful", KEY)) == 1
+    told = capsys.readouterr().out
+    advice = told[told.index("carry_state: ") :]
+    assert "state = cell(x[:, t], state)" in advice and "Worked when: T4 and T13" in advice
+    again = re.search(r"ask again: heliosight diagnose (.+) '(diagnose.checks.checks=.+?)'", advice)
+    assert "foreign_models:published_forgetful" in again.group(1)
+    for model, ill in (("published_forgetful", True), ("published", False)):
+        main(words("diagnose", model, "--json", KEY, again.group(2)))
+        found = findings(capsys)
+        assert {f["check"] for f in found} <= {"SUBJECT", "T4", "T5", "T13"}
+        assert ("state_not_carried" in causes(found)) == ill
+
+
 def test_a_volume_model_with_and_without_its_fault(user, capsys):
     save_file(foreign_models.volume().state_dict(), user / "v.safetensors")
     assert main(words("diagnose", "volume", "--checkpoint=v.safetensors", "--json")) == 0

@@ -5,16 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from heliosight.cli import main
 from heliosight.core import records
+from heliosight.core.errors import NotApplicable
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Interval
 from heliosight.core.records_remedy import Improvement, RepairCase, TrialRun
+from heliosight.workflows.arms import Way, arm_forecast
 from heliosight.workflows.before_after import difference
+from heliosight.workflows.config import app_config
 from heliosight.workflows.errors_compared import paired_change
+from heliosight.workflows.improve import bench_of
 from heliosight.workflows.improve_study import HEALTHY, PLANTED, cases, lines, rate, summary
 from heliosight.workflows.knowable import from_probe, ranges
+from heliosight.workflows.pool import workers
+from heliosight.workflows.run import Run
 from heliosight.workflows.trials import merged
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -69,6 +76,28 @@ def test_the_plan_stays_readable(made):
     text = (made / "improve" / "plan.txt").read_text()
     assert "[x] carry_state" in text and "[.] temporal_attention" in text
     assert "[x] proof: carry_state" in text
+
+
+def bench_in(folder, threads):
+    plain = yaml.safe_load((CONFIGS / "ill_tiny.yaml").read_text())
+    return bench_of(Run(app_config({**plain, "threads": threads}), folder, "heliosight improve"))
+
+
+def test_processes_make_the_same_arm_as_this_one_and_make_it_once(made, tmp_path):
+    way = Way("branch_norm", {"model.branch_norm": True}, (), True)
+    forecasts = []
+    for threads in (1, 2):
+        folder = tmp_path / str(threads)
+        shutil.copytree(made, folder)
+        with workers(bench_in(folder, threads)) as team:
+            assert (team.executor is not None) == (threads == 2)
+            team.start(way, [3])
+            ((run,), again) = team.made(way, [3]), team.made(way, [3])
+            with pytest.raises(NotApplicable, match="a key the config has"):  # told as it happened
+                team.made(Way("wrong", {"model.unknown.key": 1}), [3])
+        assert again == (run,) and run.arm == "branch_norm" and run.seed == 3
+        forecasts.append(arm_forecast(team.bench, way, 3).mean_log)
+    assert np.array_equal(*forecasts)
 
 
 def test_a_budget_of_no_time_keeps_what_is_finished(made, tmp_path):

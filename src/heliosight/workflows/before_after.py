@@ -127,10 +127,10 @@ def scores(
     for r in others:
         metrics = {"r2_gain": gain_over(bench, r, now.forecasts)}
         rows.append(SkillRow(f"{AFTER} - {r.name}", DAYS, metrics))
-    if known.floor is not None and known.ceiling is not None and known.floor.value > 0:
+    if known.floor is not None and known.ceiling is not None:
         r2 = rows[1].metrics["r2"].value
         limits = {"floor": known.floor, "ceiling": known.ceiling}
-        shares = {f"share_of_{n}": Interval(r2 / max(v.value, 1e-9)) for n, v in limits.items()}
+        shares = {f"share_of_{n}": Interval(r2 / v.value) for n, v in limits.items() if v.value > 0}
         rows.append(SkillRow("knowable", DAYS, {**limits, **shares}))
     return tuple(rows)
 
@@ -215,8 +215,8 @@ def lines(found: Improvement) -> tuple[str, ...]:
     was, now = by_name[BEFORE]["r2"], by_name[AFTER]["r2"]
     told.append(f"R2 of daily log ap, days 1 to 3: {_text(was)} -> {_text(now)}")
     told.append(f"gain {_text(by_name[f'{AFTER} - {BEFORE}']['r2_gain'])}")
-    if "knowable" in by_name:
-        k = by_name["knowable"]
+    k = by_name.get("knowable", {})
+    if "share_of_floor" in k:
         told.append(
             f"share of what is knowable: {k['share_of_floor'].value:.0%} of its floor "
             f"{k['floor'].value:.3f}, {k['share_of_ceiling'].value:.0%} of its ceiling "

@@ -17,6 +17,7 @@ from heliosight.core.progress import bar
 from heliosight.core.records import Diagnosis, Finding
 from heliosight.core.records_remedy import PlanRow, Prescription, Trial, TrialRun
 from heliosight.core.seeding import numpy_stream
+from heliosight.diagnosis.diagnose import CHECKS
 from heliosight.diagnosis.verdict import faults
 from heliosight.remedy import COSTS, Fault, Step, advice, apply, ledger, named, plan, random_step
 from heliosight.workflows import diagnose
@@ -143,8 +144,18 @@ def advised(run: Run) -> StageResult:
     """A model of somebody's own: what to do about each finding, and how to tell that it worked."""
     result = diagnose.run(run)
     found = advice(ordered(cast(Diagnosis, result.record).findings))
-    told = [f"{name}: {text}" for name, text in found] or ["nothing is prescribed"]
-    return StageResult(result.record, tuple(told), result.fault)
+    told = [f"{name}: {text}{_again(run, name)}" for name, text in found]
+    return StageResult(result.record, tuple(told or ["nothing is prescribed"]), result.fault)
+
+
+def _again(run: Run, name: str) -> str:
+    """The command that asks only what a remedy promises; empty where it promises no check."""
+    known = {check.id for check in CHECKS}
+    asked = [test for test in named(name).tests if test in known]
+    if not asked or not named(name).patch:
+        return ""
+    command = run.command.replace(" improve ", " diagnose ", 1)
+    return f"\n  ask again: {command} 'diagnose.checks.checks=[{','.join(asked)}]'"
 
 
 def bench_of(run: Run) -> Bench:
