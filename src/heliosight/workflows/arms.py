@@ -193,9 +193,7 @@ def _identity(study: Study) -> list[Any]:
     return [*(dump(part) for part in parts), begun]
 
 
-def _make(
-    bench: Bench, study: Study, way: Way, places: tuple[Path, Path], key: str
-) -> TrialRun:
+def _make(bench: Bench, study: Study, way: Way, places: tuple[Path, Path], key: str) -> TrialRun:
     seed, (start, work) = study.run.config.seed, places
     folder = arm_folder(bench, way, seed)
     model = study.untrained(bench.system, bench.fold, bench.moments)
