@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import foreign_models
@@ -13,11 +14,16 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 from heliosight.cli import main, parse
 from heliosight.core.clock import DAY, to_seconds, to_text
 from heliosight.core.records import Diagnosis, load
+from heliosight.issuing.archive import Archive
+from heliosight.workflows.config import EventData, app_config
+from heliosight.workflows.examined import foreign_subject
+from heliosight.workflows.run import Run
 
 ISSUE = to_seconds("2015-01-10")
 WINDOWS, SIZE = 70, foreign_models.SIZE
@@ -242,3 +248,67 @@ def test_the_package_answers_at_once_and_knows_its_verbs():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+FIRST = ("subject.first=2015-01-10", "split.stride_hours=12", "forecast.windows=70")
+
+
+def test_a_users_model_issues_forecasts_dressed_with_its_own_past_errors(user, capsys):
+    asked = (KEY, *FIRST, "forecast.methods=[gradient_x_input]")
+    assert main(words("diagnose", "published", *asked[:3])) in (0, 1)
+    capsys.readouterr()
+    assert main(words("forecast", "published", "--at", "2015-03-15", *asked)) == 0
+    home = user / "runs/mine/models/foreign_models_published"
+    archive = Archive(home / "forecast")
+    (entry,) = archive.listed()
+    record, arrays = archive.read(entry)
+    assert record.hindcast and record.system == "foreign_models_published"
+    assert record.fold_start == "2015-01-10T00:00:00Z", "from here on it has learned nothing"
+    assert record.grade.checks > 5 and record.grade.made, "the diagnosis of this very model"
+    assert record.weights == load(home / "diagnose", Diagnosis).provenance.parents["model"]
+    assert np.isfinite(arrays.storm).all() and (np.diff(arrays.quantiles[0], axis=-1) >= 0).all()
+    assert {f"page.{k}.html" for k in ("en", "ko")} < {
+        p.name for p in archive.entry(entry.name).iterdir()
+    }
+    twin_of_the_quantiles(user, arrays)
+    assert main(words("forecast", "published", "verify", *asked)) == 0
+    assert "1 entries verified now" in capsys.readouterr().out
+    span = ("--from", "2015-03-16", "--to", "2015-03-16T12:00", "--every", "6h")
+    assert main(words("forecast", "published", *span, *asked)) == 0
+    assert [len(e.issue_times) for e in archive.listed()] == [1, 3]
+
+
+def twin_of_the_quantiles(user, arrays):
+    """log1p of the forecast plus the quantiles of its earlier errors, one window at a time."""
+    config = app_config(OmegaConf.to_container(OmegaConf.load(user / "configs/mine.yaml")))
+    subject_config = replace(config.subject, model="foreign_models:published", first="2015-01-10",
+                             output=replace(config.subject.output, key="prediction"))  # fmt: skip
+    config = replace(config, subject=subject_config, data=EventData(folder="events"),
+                     split=replace(config.split, stride_hours=12))  # fmt: skip
+    subject, _, windows, times = foreign_subject(Run(config, user / "runs/mine"))
+    issue = to_seconds("2015-03-15")
+    errors = [
+        np.log1p(windows.batch(np.array([t])).target[0].numpy())
+        - np.log1p(subject.forecast(windows.batch(np.array([t])))[0].clamp(min=0).numpy())
+        for t in times[times <= issue - 3 * DAY]
+    ]
+    assert len(errors) >= 64
+    mean = np.log1p(subject.forecast(windows.batch(np.array([issue])))[0].clamp(min=0).numpy())
+    wanted = np.maximum(mean + np.quantile(np.array(errors), [0.05, 0.5, 0.95], axis=0), 0)
+    found = np.log1p(arrays.quantiles[0][:, [0, 3, 6]].T)
+    np.testing.assert_allclose(found, wanted, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "those on times it has not learned from"),
+        (["subject.first=2015-03-01"], "64 or more earlier ones"),
+        (["subject.first=2015-01-10", "subject.leads=8"], "24 intervals of 3 h"),
+    ],
+)
+def test_a_users_model_without_a_past_issues_nothing(user, capsys, more, said):
+    asked = ("forecast", "published", "--at", "2015-03-15", KEY, *more)
+    assert main(words(*asked)) == 2
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err

@@ -82,21 +82,27 @@ def _own(run: Run, fold: int, where: str) -> Examined:
     )
 
 
-def _foreign(run: Run) -> Examined:
+def foreign_subject(run: Run) -> tuple[Subject, Store, Windows, np.ndarray]:
+    """The user's model with its store, windows, and the issue times it has not learned from."""
     config, store = run.config.subject, store_of(run)
     spec = run.config.spec(main_system(run))
     spec = replace(spec, leads=config.leads, lead_hours=config.lead_hours)
     windows = Windows(store.tables, spec)
     times = _times(run, store, windows)
     example = windows.batch(times[np.linspace(0, len(times) - 1, 3).astype(int)])
-    subject = subject_from(config, spec, example)
+    return subject_from(config, spec, example), store, windows, times
+
+
+def _foreign(run: Run) -> Examined:
+    config = run.config.subject
+    subject, store, windows, times = foreign_subject(run)
     return Examined(
         subject=subject,
         store=store,
         windows=windows,
         times=times,
         all_times=_times(run, store, windows, everything=True),
-        folder=_foreign_folder(run),
+        folder=foreign_folder(run),
         parents={"data": store.hash, "model": model_hash(config, subject)},
         log=read_log(Path(config.log)) if config.log else [],
     )
@@ -121,7 +127,12 @@ def _times(run: Run, store: Store, windows: Windows, everything: bool = False) -
     return times
 
 
-def _foreign_folder(run: Run) -> Path:
+def foreign_folder(run: Run) -> Path:
     """Where the records of a user's model lie: apart from those of the run's own forecaster."""
     name = run.config.subject.name or run.config.subject.model
-    return run.folder / "models" / re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
+    return run.folder / "models" / plain_name(name)
+
+
+def plain_name(text: str) -> str:
+    """A model's name as the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_")

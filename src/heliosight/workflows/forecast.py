@@ -14,7 +14,7 @@ import numpy as np
 from heliosight.core.clock import to_seconds, to_text
 from heliosight.core.config import dump
 from heliosight.core.errors import ConfigError
-from heliosight.core.files import digest, sha256
+from heliosight.core.files import digest
 from heliosight.core.issued import DayCall, IssuedArrays, IssuedForecast
 from heliosight.core.progress import bar
 from heliosight.core.tables import Table, Tables
@@ -26,14 +26,14 @@ from heliosight.issuing.call import day_calls
 from heliosight.issuing.cf import forecast_netcdf
 from heliosight.issuing.plain import forecast_json
 from heliosight.issuing.widen import RULE, STORMS
+from heliosight.workflows.data import store_of
 from heliosight.workflows.forecast_page import pages
 from heliosight.workflows.inputs_now import INDEX, known_at, newest
-from heliosight.workflows.issue import NETWORK, Issuer, Made, fold_for
+from heliosight.workflows.issue import NETWORK, Issuer, Made
 from heliosight.workflows.outcome import past_scores, verify_entries
 from heliosight.workflows.run import Run, StageResult
-from heliosight.workflows.standing import grade
-from heliosight.workflows.study import Study, study_of
-from heliosight.workflows.train import WEIGHTS, folder_of, main_system, thresholds
+from heliosight.workflows.standing import grade_in
+from heliosight.workflows.systems import home_of, systems_for
 
 JSON, NETCDF, PAGE = "forecast.json", "forecast.nc", "page.{language}.html"
 HOUR_SECONDS = 3600
@@ -47,18 +47,18 @@ def run(run: Run, verb: str = "") -> StageResult:
         from heliosight.workflows.serve import serve
 
         return serve(run, archive_of(run))
-    study, config = study_of(run), run.config.forecast
+    config = run.config.forecast
     if bool(config.since) != bool(config.until):
         raise ConfigError(
             "many forecasts have a first and a last issue time", "one of them",
             "Give --from and --to.", "forecast.since",
         )  # fmt: skip
-    return _many(study) if config.since else _one(study)
+    return _many(run) if config.since else _one(run)
 
 
 def archive_of(run: Run) -> Archive:
     """The archive of a run's forecasts."""
-    return Archive(Path(run.config.forecast.archive or run.folder / "forecast"))
+    return Archive(Path(run.config.forecast.archive or home_of(run) / "forecast"))
 
 
 @final
@@ -71,11 +71,11 @@ class Source:
     issue: int
 
 
-def source_of(study: Study) -> Source:
+def source_of(run: Run) -> Source:
     """Tables and issue time of the config: the newest data, or what was known at `--at`."""
-    config = study.run.config.forecast
+    config = run.config.forecast
     at = to_seconds(config.at) if config.at else None
-    store = inputs_of(study)
+    store = inputs_of(run)
     last = newest(store.tables)
     present = int(time.time())
     issue = at if at is not None else present // STEP * STEP if config.clock else last
@@ -94,39 +94,38 @@ def source_of(study: Study) -> Source:
     return Source(store, known_at(store.tables, issue), issue)
 
 
-def inputs_of(study: Study) -> Store:
+def inputs_of(run: Run) -> Store:
     """The store that the inputs come from: the run's own, or the one that is named."""
-    folder = study.run.config.forecast.inputs
-    return load_store(Path(folder), check_hashes=False) if folder else study.store
+    folder = run.config.forecast.inputs
+    return load_store(Path(folder), check_hashes=False) if folder else store_of(run)
 
 
-def _one(study: Study) -> StageResult:
-    run, config = study.run, study.run.config.forecast
-    source = source_of(study)
-    number, system = fold_for(study.folds, source.issue), main_system(run)
-    issuer = Issuer(study, system, number, source.tables, config.windows)
-    made = issuer.issue(np.array([source.issue]))
+def _one(run: Run) -> StageResult:
+    source = source_of(run)
+    ((system, times),) = systems_for(run, np.array([source.issue]))
+    issuer = Issuer(system, source.tables, run.config.forecast.windows)
+    made = issuer.issue(times)
     archive = archive_of(run)
-    _, problems = verify_entries(archive, study, source.tables.get(INDEX), source.issue)
+    index, data = source.tables.get(INDEX), source.store.hash
+    _, problems = verify_entries(archive, run, data, index, source.issue)
     record = replace(
-        _record(study, issuer, made, source.store),
+        _record(issuer, made, source.store),
         inputs=issuer.states(source.issue),
-        calls=_calls(study, issuer, made),
+        calls=_calls(issuer, made),
         frames=_frames(issuer, source.issue),
-        grade=grade(study, system),
-        past=past_scores(study, system, source.issue, archive),
+        grade=grade_in(system.home, system.parents),
+        past=past_scores(system, source.issue, archive),
     )
-    entry = _archive_one(archive, study, issuer, record, made.arrays)
+    entry = _archive_one(archive, issuer, record, made.arrays)
     told = _lines(record, made.arrays, archive.entry(entry.name))
     return StageResult(record, (*told, *_unreadable(problems)))
 
 
-def _calls(study: Study, issuer: Issuer, made: Made) -> tuple[DayCall, ...]:
+def _calls(issuer: Issuer, made: Made) -> tuple[DayCall, ...]:
     """What the days of the answer come to, by the answer's own thresholds."""
     arrays, answer = made.arrays, made.answers[0]
     if answer == NETWORK:
-        number = study.folds.index(issuer.fold)
-        limits = thresholds(study, issuer.system)[number]
+        limits = issuer.system.thresholds
         quantiles, storm = arrays.quantiles[0], arrays.storm[0]
     else:
         place = ISSUED.index(answer)
@@ -137,9 +136,9 @@ def _calls(study: Study, issuer: Issuer, made: Made) -> tuple[DayCall, ...]:
 
 
 def _archive_one(
-    archive: Archive, study: Study, issuer: Issuer, record: IssuedForecast, arrays: IssuedArrays
+    archive: Archive, issuer: Issuer, record: IssuedForecast, arrays: IssuedArrays
 ) -> Listed:
-    shown = pages(study, issuer, record, arrays)
+    shown = pages(issuer, record, arrays)
     files = {
         JSON: _json(forecast_json(record, arrays)),
         NETCDF: forecast_netcdf(record, arrays),
@@ -148,9 +147,9 @@ def _archive_one(
     return archive.add(record, arrays, files)
 
 
-def _many(study: Study) -> StageResult:
+def _many(run: Run) -> StageResult:
     """Hindcasts from one time to another, a chunk at a time: memory does not grow with them."""
-    run, config = study.run, study.run.config.forecast
+    config = run.config.forecast
     step = config.every_hours * HOUR_SECONDS
     times = np.arange(to_seconds(config.since), to_seconds(config.until) + 1, step)
     if not len(times):
@@ -158,19 +157,17 @@ def _many(study: Study) -> StageResult:
             "the last issue time is not before the first", f"{config.since} to {config.until}",
             where="forecast.until",
         )  # fmt: skip
-    store = inputs_of(study)
+    store = inputs_of(run)
     tables = store.tables
     times = times[times <= newest(tables)]
-    numbers = np.array([fold_for(study.folds, int(t)) for t in times])
     archive, written = archive_of(run), 0
     counts = dict.fromkeys(("issued", "widened", "withheld"), 0)
     with bar("hindcasts", len(times)) as running:
-        for number in np.unique(numbers):
-            issuer = Issuer(study, main_system(run), int(number), tables, config.windows)
-            mine = times[numbers == number]
+        for system, mine in systems_for(run, times):
+            issuer = Issuer(system, tables, config.windows)
             for start in range(0, len(mine), config.chunk):
                 made = issuer.issue(mine[start : start + config.chunk])
-                record = _record(study, issuer, made, store)
+                record = _record(issuer, made, store)
                 archive.add(record, made.arrays, {NETCDF: forecast_netcdf(record, made.arrays)})
                 for status in made.statuses:
                     counts[status] += 1
@@ -182,21 +179,21 @@ def _many(study: Study) -> StageResult:
     )
 
 
-def _record(study: Study, issuer: Issuer, made: Made, store: Store) -> IssuedForecast:
-    run, card = study.run, store.card
+def _record(issuer: Issuer, made: Made, store: Store) -> IssuedForecast:
+    system, card = issuer.system, store.card
+    run, learned = system.run, system.store
     used = {modality.table for modality in issuer.spec.modalities.values()} | {INDEX}
-    weights = sha256(folder_of(study, issuer.system, study.folds.index(issuer.fold)) / WEIGHTS)
     created = to_text(time.time())
-    key = digest([weights, made.data, created, time.time_ns()])
+    key = digest([system.weights, made.data, created, time.time_ns()])
     return IssuedForecast(
-        provenance=run.provenance(key, {"data": study.store.hash}),
+        provenance=run.provenance(key, {"data": learned.hash}),
         issue_times=tuple(to_text(t) for t in made.arrays.init_time.tolist()),
         created=created,
         hindcast=not is_live(int(made.arrays.init_time[-1]), to_seconds(created)),
-        system=issuer.system,
+        system=system.name,
         fold=issuer.fold.name,
-        fold_start=to_text(issuer.fold.test[0]),
-        weights=weights,
+        fold_start=to_text(system.unseen),
+        weights=system.weights,
         config=digest(dump(run.config)),
         data=made.data,
         levels=made.levels,
@@ -212,7 +209,7 @@ def _record(study: Study, issuer: Issuer, made: Made, store: Store) -> IssuedFor
         assumed=tuple(a for a in card.assumed if a.table in used),
         cutoff_minutes=card.cutoff_minutes,
         as_known=card.as_known,
-        trained_as=trained_otherwise(study.store.tables, store.tables, used),
+        trained_as=trained_otherwise(learned.tables, store.tables, used),
     )
 
 
@@ -242,9 +239,9 @@ def _frames(issuer: Issuer, issue: int) -> tuple[str, ...]:
 
 
 def _verify(run: Run) -> StageResult:
-    study, archive = study_of(run), archive_of(run)
-    tables = inputs_of(study).tables
-    done, problems = verify_entries(archive, study, tables.get(INDEX), newest(tables))
+    store, archive = inputs_of(run), archive_of(run)
+    index, last = store.tables.get(INDEX), newest(store.tables)
+    done, problems = verify_entries(archive, run, store.hash, index, last)
     verified = archive.verified()
     waiting = len(archive.listed()) - len(verified) - len(problems)
     renewed = sum(record.number > 1 for record in done)

@@ -13,19 +13,15 @@ from heliosight.explain import explain
 from heliosight.report import ForecastExample
 from heliosight.report.forecast_page import ForecastPage, render_forecast
 from heliosight.report.inputs import LANGUAGES, Explained
-from heliosight.subject import wrap
 from heliosight.workflows.explain import frame_times
 from heliosight.workflows.inputs_now import INDEX, WIND
 from heliosight.workflows.issue import NETWORK, Issuer
-from heliosight.workflows.study import Study
 
 DRIVERS = ("speed", "bz_gsm", "density")
 PAST_DAYS = 3
 
 
-def pages(
-    study: Study, issuer: Issuer, record: IssuedForecast, arrays: IssuedArrays
-) -> dict[str, str]:
+def pages(issuer: Issuer, record: IssuedForecast, arrays: IssuedArrays) -> dict[str, str]:
     """The page in every language."""
     issue = int(arrays.init_time[0])
     page = ForecastPage(
@@ -34,9 +30,9 @@ def pages(
         example=_example(issuer.tables, record, arrays),
         frames=newest_frames(issuer, issue),
         films=films(issuer, issue),
-        explanations=_explanations(study, issuer, issue),
+        explanations=_explanations(issuer, issue),
         modalities=issuer.spec.modalities,
-        name=study.run.config.name,
+        name=issuer.system.run.config.name,
     )
     return {language: render_forecast(page, language) for language in LANGUAGES}
 
@@ -70,9 +66,10 @@ def films(issuer: Issuer, issue: int) -> dict[str, np.ndarray]:
     }
 
 
-def _explanations(study: Study, issuer: Issuer, issue: int) -> tuple[Explained, ...]:
+def _explanations(issuer: Issuer, issue: int) -> tuple[Explained, ...]:
     """The window by the methods of the config; compared with windows of the training past."""
-    config = study.run.config
+    system = issuer.system
+    config = system.run.config
     if not config.forecast.explain:
         return ()
     method = replace(
@@ -81,10 +78,9 @@ def _explanations(study: Study, issuer: Issuer, issue: int) -> tuple[Explained, 
         quick=True,
         importance_windows=0,
     )
-    subject = wrap(issuer.model, issuer.spec, name=f"{config.name}/{issuer.system}")
     some = np.linspace(0, len(issuer.validation) - 1, min(24, len(issuer.validation)))
-    context = study.windows(issuer.system).batch(issuer.validation[some.astype(int)])
-    found = explain(subject, issuer.now.batch(np.array([issue])), method, context)
+    context = system.past.batch(issuer.validation[some.astype(int)])
+    found = explain(system.subject, issuer.now.batch(np.array([issue])), method, context)
     return tuple(
         (
             replace(

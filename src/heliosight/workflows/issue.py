@@ -13,7 +13,6 @@ import numpy as np
 from heliosight.core.batch import Batch
 from heliosight.core.clock import HOUR
 from heliosight.core.errors import ConfigError
-from heliosight.core.folds import Fold
 from heliosight.core.issued import STATUSES, InputState, IssuedArrays, Status, Widening
 from heliosight.core.predictions import Predictions
 from heliosight.core.tables import SeriesTable, Table, Tables
@@ -26,8 +25,7 @@ from heliosight.issuing.withheld import Withheld
 from heliosight.training import predict
 from heliosight.workflows.input_ages import ages, input_states, window_masks
 from heliosight.workflows.inputs_now import INDEX, completed
-from heliosight.workflows.study import Study
-from heliosight.workflows.train import forecaster
+from heliosight.workflows.systems import System
 
 NETWORK = "network"
 FALLBACK = ("damped", "climatology")
@@ -54,7 +52,7 @@ class Made:
 
 @final
 class Issuer:
-    """One system of one fold, ready to forecast from given tables.
+    """One system, ready to forecast from given tables.
 
     Parameters
     ----------
@@ -62,16 +60,13 @@ class Issuer:
     windows : validation windows on which a widening is measured.
     """
 
-    def __init__(
-        self, study: Study, system: str, number: int, tables: Tables, windows: int = 384
-    ) -> None:
-        self.study, self.system, self.fold = study, system, study.folds[number]
-        self.spec = study.run.config.spec(system)
+    def __init__(self, system: System, tables: Tables, windows: int = 384) -> None:
+        self.system, self.fold, self.spec = system, system.fold, system.spec
         self._index(tables)
         self.tables: dict[str, Table] = completed(tables, self.spec)
         self.now = Windows(self.tables, self.spec)
-        self.model = forecaster(study, system, number)
-        self._past = study.windows(system)
+        self.model = system.model
+        self._past = system.past
         self._windows = windows
         self._widened: dict[State, tuple[Change, Widening]] = {}
 
@@ -86,11 +81,11 @@ class Issuer:
         observed = window_masks(self.now, issue_times)
         states = self.usual.states(observed)
         beside = references_at(
-            self._index(self.study.store.tables), self._index(self.tables), self.fold, issue_times
+            self._index(self.system.store.tables), self._index(self.tables), self.fold, issue_times
         )
         references = [given for given, _ in beside]
         source = _Hashed(self.now)
-        given = predict(self.model, source, issue_times, name=self.system)
+        given = predict(self.model, source, issue_times, name=self.system.name)
         found = [self._answer(given, row, state, references) for row, state in enumerate(states)]
         parts = [p for p, _, _ in found]
         status = np.array([STATUSES.index(s) for _, s, _ in found], np.int8)
@@ -118,7 +113,7 @@ class Issuer:
     @cached_property
     def validation(self) -> np.ndarray:
         """Validation issue times, evenly spaced, at most so many."""
-        times = self.study.times(self.system, self.fold.validation)
+        times = self.system.validation
         take = np.linspace(0, len(times) - 1, min(self._windows, len(times)))
         return times[np.unique(take.astype(int))]
 
@@ -157,7 +152,7 @@ class Issuer:
                 self._usual_past,
                 change.apply(past),
                 repeated(constant, past),
-                self.study.run.config.seed,
+                self.system.run.config.seed,
             )
             self._widened[state] = change, found
         return self._widened[state]
@@ -211,24 +206,6 @@ class Issuer:
     def names(self) -> tuple[str, ...]:
         """`modality.variable` of all inputs."""
         return input_names(self.spec)
-
-
-def fold_for(folds: tuple[Fold, ...], issue: int) -> int:
-    """The newest fold whose model has not seen an issue time.
-
-    Raises
-    ------
-    ConfigError : every fold learned from that time or later.
-    """
-    fitting = [k for k, fold in enumerate(folds) if fold.test[0] <= issue]
-    if not fitting:
-        raise ConfigError(
-            "a forecast is made by a model that has not seen its time",
-            f"the first test block begins at {folds[0].name.removeprefix('test_')}",
-            "Ask for a later time, or add an earlier fold to split.test_starts.",
-            "forecast.at",
-        )
-    return fitting[-1]
 
 
 @final

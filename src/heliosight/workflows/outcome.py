@@ -19,7 +19,9 @@ from heliosight.evaluation.metrics import crps
 from heliosight.evaluation.past import day_scores
 from heliosight.evaluation.scorecard import on_common_rows
 from heliosight.issuing.archive import Archive, Listed
+from heliosight.workflows.run import Run
 from heliosight.workflows.study import Study
+from heliosight.workflows.systems import System
 from heliosight.workflows.train import predictions
 
 BLOCK, LIVE, HINDCAST = "block", "live", "hindcast"
@@ -32,11 +34,15 @@ _MOST_ROWS = 3000
 
 
 def verify_entries(
-    archive: Archive, study: Study, table: Table | None, known_until: int
+    archive: Archive, run: Run, data: str, table: Table | None, known_until: int
 ) -> tuple[list[ForecastVerification], list[str]]:
     """Verify every entry whose outcome in a table of ap was known at a moment; others wait.
 
     One that was verified with preliminary values is verified again when fewer of them are.
+
+    Parameters
+    ----------
+    data : hash of the store that the table is of.
 
     Returns
     -------
@@ -59,7 +65,7 @@ def verify_entries(
         early = _preliminary(table, arrays.valid_time)
         if np.isfinite(observed).all() and (before is None or early < before.preliminary):
             made = replace(
-                _of(study, entry, record), preliminary=early,
+                _of(run, data, entry, record), preliminary=early,
                 number=1 if before is None else before.number + 1,
             )  # fmt: skip
             archive.add_verification(made, _scores(record, arrays, observed))
@@ -73,15 +79,15 @@ def _preliminary(table: SeriesTable, times: np.ndarray) -> int:
     return int(np.isin(times, table.times[early]).sum())
 
 
-def _of(study: Study, entry: Listed, record: IssuedForecast) -> ForecastVerification:
+def _of(run: Run, data: str, entry: Listed, record: IssuedForecast) -> ForecastVerification:
     return ForecastVerification(
-        provenance=study.run.provenance(entry.hash, {"data": study.store.hash}),
+        provenance=run.provenance(entry.hash, {"data": data}),
         entry=entry.name,
         entry_hash=entry.hash,
         issue_times=record.issue_times,
         systems=(record.system, *record.references),
         complete=True,
-        data=study.store.hash,
+        data=data,
         hindcast=not entry.live,
     )
 
@@ -128,9 +134,13 @@ def systems(
     ]
 
 
-def past_scores(study: Study, system: str, issue: int, archive: Archive) -> tuple[PastScore, ...]:
-    """How the model and its references did, as far as outcomes were known at `issue`."""
-    return (*_block_scores(study, system, issue), *_archive_scores(archive, system, issue))
+def past_scores(system: System, issue: int, archive: Archive) -> tuple[PastScore, ...]:
+    """How the model and its references did, as far as outcomes were known at `issue`.
+
+    A user's model has no test blocks of ours: its entries in the archive are its past.
+    """
+    own = () if system.study is None else _block_scores(system.study, system.name, issue)
+    return (*own, *_archive_scores(archive, system.name, issue))
 
 
 def _block_scores(study: Study, system: str, issue: int) -> tuple[PastScore, ...]:

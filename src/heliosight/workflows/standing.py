@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from heliosight.core import records
 from heliosight.core.files import is_sealed
 from heliosight.core.issued import Grade
@@ -12,13 +15,18 @@ from heliosight.workflows.train import finished, system_hash
 
 def grade(study: Study, system: str) -> Grade:
     """The grade of the diagnosis of this very model; empty without one."""
-    folder = study.run.folder / "diagnose"
-    if not is_sealed(folder) or any(
-        finished(study, system, k) is None for k in range(len(study.folds))
-    ):
+    if any(finished(study, system, k) is None for k in range(len(study.folds))):
+        return Grade()
+    now = {"data": study.store.hash, "train": system_hash(study, system)}
+    return grade_in(study.run.folder, now)
+
+
+def grade_in(home: Path, now: Mapping[str, str]) -> Grade:
+    """The grade of the diagnosis in a folder, if it is of the model with these hashes."""
+    folder = home / "diagnose"
+    if not is_sealed(folder):
         return Grade()
     found = records.load(folder, Diagnosis)
-    now = {"data": study.store.hash, "train": system_hash(study, system)}
     if any(now.get(name) != value for name, value in found.provenance.parents.items()):
         return Grade()
     outcomes = [f.outcome for f in found.findings]
