@@ -3,9 +3,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("HELIOSIGHT_QUIET", "1")
 torch.set_num_threads(1)
+# A busy machine is slow, and its inputs are no worse for it.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -6,7 +6,8 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,7 @@ def _through_hydra(request: Request) -> int:
     from hydra.types import RunMode
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     codes = []
 
@@ -231,8 +233,9 @@ def _through_hydra(request: Request) -> int:
     sys.argv = [before[0], *_in_order((*_quiet_hydra(), *request.hydra))]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets its exceptions reach the lines below
     try:
-        job()
-    except (HydraException, OmegaConfBaseException) as error:
+        with _files_leave_hydra_alone():
+            job()
+    except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         sys.stderr.write(_explain(error) + "\n")
         return MISUSE
     except JobEnded as job_ended:
@@ -242,6 +245,57 @@ def _through_hydra(request: Request) -> int:
     finally:
         sys.argv = before
     return max(codes, default=OK)
+
+
+@contextmanager
+def _files_leave_hydra_alone() -> Iterator[None]:
+    """Only what was typed may set up Hydra: its callbacks, launchers and logging name code to run.
+
+    Refused while files are read, before Hydra acts on any of it; so is `hydra.searchpath`.
+    """
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl as Loader
+    from hydra._internal.config_repository import ConfigRepository as Files
+
+    read, place = Files.load_config, Loader._load_single_config
+
+    def checked_read(self: Any, config_path: str) -> Any:
+        return _without_hydra(read(self, config_path))
+
+    def checked_place(self: Any, default: Any, repo: Any) -> Any:
+        return _without_hydra(place(self, default, repo))
+
+    Files.load_config, Loader._load_single_config = checked_read, checked_place
+    try:
+        yield
+    finally:
+        Files.load_config, Loader._load_single_config = read, place
+
+
+def _without_hydra(found: Any) -> Any:
+    """What a file holds, as written and where a defaults list puts it.
+
+    Hydra's own files may set all of Hydra, others the mode and what a sweep varies.
+    """
+    from hydra.errors import ConfigCompositionException
+
+    foreign = found is not None and not found.path.startswith(("pkg://hydra.", "structured:"))
+    if foreign and not _is_harmless(found.config.get("hydra", {})):
+        raise ConfigCompositionException(
+            "a file sets more of `hydra` than `mode` and `sweeper.params`, which may start "
+            "programs. Remove it there, or type what you need of it on the command line"
+        )
+    return found
+
+
+def _is_harmless(hydra: Any) -> bool:
+    try:
+        sweeper = hydra.get("sweeper", {})
+        names = [*hydra, *(f"sweeper.{name}" for name in sweeper)]
+        varied = list(sweeper.get("params", {}))
+    except (AttributeError, TypeError):  # no mappings at all
+        return False
+    known = all(name in ("mode", "sweeper", "sweeper.params") for name in names)
+    return known and not any("hydra" in name for name in varied)
 
 
 def _typed(request: Request) -> str:

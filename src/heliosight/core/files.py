@@ -85,7 +85,7 @@ def folder_in_making(folder: Path) -> Iterator[Path]:
     with temporary_folder(folder) as making:
         yield making
         seal(making)
-        replace_folder(making, folder)
+        replace_folder(making, folder, MANIFEST)
 
 
 def seal(folder: Path) -> None:

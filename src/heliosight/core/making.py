@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from heliosight.core.errors import RecordError
 from heliosight.core.locks import alone, held, is_abandoned, take
 
 
@@ -45,12 +46,21 @@ def temporary_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def replace_folder(made: Path, folder: Path) -> None:
+def replace_folder(made: Path, folder: Path, seal: str) -> None:
     """Put a finished folder where another may lie; the other one is then `made`, or gone.
 
     On Linux a reader finds one or the other at every moment; elsewhere, for an instant, none.
+
+    Raises
+    ------
+    RecordError : the other one holds something and has no `seal`: it is not ours to remove.
     """
     with held(folder.parent):
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / seal).is_file():
+            raise RecordError(
+                "only a finished folder of ours is replaced", f"other files in {folder}",
+                "Give another run_dir, or move that folder away.",
+            )  # fmt: skip
         if not folder.exists():
             made.replace(folder)
         elif not _exchange(made, folder):

@@ -468,8 +468,9 @@ class AppConfig:
         _safe_name(self.name, "name")
         for text in filter(None, (self.subject.first, self.subject.end)):
             _require_time(text, "subject")
-        for system in self.systems:
-            _safe_name(system, "systems")
+        for where in ("systems", "inputs"):
+            for name in getattr(self, where):
+                _safe_name(name, where)
 
     def spec(self, system: str) -> ForecastSpec:
         """The specification of one system."""
