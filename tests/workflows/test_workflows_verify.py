@@ -30,6 +30,13 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    """The user's own folder, for the witness of every opening."""
+    monkeypatch.setenv("HELIOSIGHT_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
 @pytest.fixture
 def run(trained, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
@@ -41,7 +48,7 @@ def score_of(folder):
     return records.load(found[-1], SealedScore)
 
 
-def test_a_block_is_opened_once_and_everything_is_scored(run, capsys):
+def test_a_block_is_opened_once_and_everything_is_scored(run, state, capsys):
     assert main(words("verify", run, *BLOCK)) == 0
     assert "opening 1, the first" in capsys.readouterr().out
     score = score_of(run)
@@ -74,6 +81,14 @@ def test_a_block_is_opened_once_and_everything_is_scored(run, capsys):
     shutil.copytree(run, elsewhere)
     assert main([*words("verify", elsewhere, *BLOCK), "evaluate.scoring.seed=9"]) == 2
 
+    capsys.readouterr()
+    hidden = f"verify.ledger={run.parent}/hidden/seals.jsonl"
+    assert main([*words("verify", run, *BLOCK), "evaluate.scoring.seed=9", hidden]) == 2
+    err = capsys.readouterr().err
+    assert "a sealed block is opened once" in err and str(state / "seals.jsonl") in err
+    assert main([*words("verify", run, *BLOCK), hidden]) == 0, "the same opening, seen elsewhere"
+    assert "opening 1, the first" in capsys.readouterr().out
+
     again = [*words("verify", run, *BLOCK), "evaluate.scoring.seed=9"]
     assert main([*again, "verify.reopen='the clock was wrong'"]) == 0
     out = capsys.readouterr().out
@@ -82,17 +97,19 @@ def test_a_block_is_opened_once_and_everything_is_scored(run, capsys):
     assert score_of(run).opening.earlier[0].startswith(entry.written)
 
 
-def test_the_hashes_are_on_disk_before_the_block_is_read(run, monkeypatch, capsys):
+def test_the_hashes_are_on_disk_before_the_block_is_read(run, state, monkeypatch, capsys):
     def stopped(*_, **__):
         written = Ledger(run.parent / "seals.jsonl").entries()
         assert len(written) == 1
         raise ConfigError("stopped by the test")
 
-    monkeypatch.setattr(verify, "predict", stopped)
-    assert main(words("verify", run, *BLOCK)) == 2
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(verify, "predict", stopped)
+        assert main(words("verify", run, *BLOCK)) == 2
+    (state / "seals.jsonl").unlink()
     assert main(words("verify", run, *BLOCK)) == 0, "an interrupted opening goes on"
     assert "opening 1, the first" in capsys.readouterr().out
+    assert len(Ledger(state / "seals.jsonl").entries()) == 1, "seen at last"
 
 
 @pytest.mark.parametrize(

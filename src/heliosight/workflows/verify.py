@@ -28,7 +28,7 @@ from heliosight.sun.cycle import CYCLE_HOURS
 from heliosight.training import predict
 from heliosight.workflows.config import AppConfig, SunData
 from heliosight.workflows.run import Run, StageResult
-from heliosight.workflows.seal import open_block
+from heliosight.workflows.seal import open_block, witness_ledger
 from heliosight.workflows.study import Study, study_of
 from heliosight.workflows.train import WEIGHTS, folder_of, forecaster, main_system, thresholds
 
@@ -51,8 +51,9 @@ def run(run: Run, verb: str = "") -> StageResult:
     }
     ledger = Ledger(Path(run.config.verify.ledger or run.folder.parent / "seals.jsonl"))
     opening = open_block(
-        ledger, study.series("geomagnetic"), fold.test, hashes, run.config.verify.reopen
-    )
+        ledger, witness_ledger(), study.series("geomagnetic"), fold.test, hashes,
+        run.config.verify.reopen,
+    )  # fmt: skip
     key = run.key("verify", opening.line)
     folder = run.folder / "verify" / opening.line[:16]
     made = run.made(folder, SealedScore, key)
@@ -71,8 +72,9 @@ def run(run: Run, verb: str = "") -> StageResult:
         }
         records.save(folder, made, files={TABLE: table.encode(), **pages})
     page = run.folder / "verify.html"
+    kept = (f"ledger: {ledger.path}", f"and: {witness_ledger().path}")
     write_text(page, (folder / PAGE.format(language=run.config.report.language)).read_text())
-    return StageResult(made, (*lines(made), f"ledger: {ledger.path}", f"page: {page}"))
+    return StageResult(made, (*lines(made), *kept, f"page: {page}"))
 
 
 def sealed_fold(study: Study) -> Fold:
