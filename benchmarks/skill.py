@@ -26,7 +26,8 @@ from heliosight.data.splits import load_folds
 from heliosight.evaluation.bootstrap import Blocks, interval
 from heliosight.sun.information import Knowable, knowable_on
 from heliosight.sun.world import build_world, coloured_noise
-from heliosight.workflows.config import AppConfig, SunData, app_config
+from heliosight.workflows.config import AppConfig, app_config
+from heliosight.workflows.config_data import SunData
 
 DRAWS, DAYS = 1000, (1, 2, 3)
 Days = tuple[np.ndarray, np.ndarray, np.ndarray]  # issue times (N,), forecast (N, 3), observed

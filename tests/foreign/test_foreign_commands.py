@@ -21,7 +21,8 @@ from heliosight.cli import main, parse
 from heliosight.core.clock import DAY, to_seconds, to_text
 from heliosight.core.records import Diagnosis, load
 from heliosight.issuing.archive import Archive
-from heliosight.workflows.config import EventData, app_config
+from heliosight.workflows.config import app_config
+from heliosight.workflows.config_data import EventData
 from heliosight.workflows.examined import foreign_subject
 from heliosight.workflows.run import Run
 

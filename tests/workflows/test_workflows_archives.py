@@ -7,7 +7,8 @@ from heliosight.core.clock import to_seconds, to_text
 from heliosight.core.errors import ConfigError, DataError
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.data.store import load_store
-from heliosight.workflows.config import AppConfig, ArchiveData, EventData
+from heliosight.workflows.config import AppConfig
+from heliosight.workflows.config_data import ArchiveData, EventData
 from heliosight.workflows.data import source_files, store_of
 from heliosight.workflows.frames import with_frames
 from heliosight.workflows.run import Run

@@ -4,7 +4,8 @@ import numpy as np
 
 from heliosight.core.tables import ImageTable, SeriesTable
 from heliosight.sun import SunConfig, simulate
-from heliosight.workflows.config import AppConfig, SunData
+from heliosight.workflows.config import AppConfig
+from heliosight.workflows.config_data import SunData
 from heliosight.workflows.data import store_of
 from heliosight.workflows.run import Run
 

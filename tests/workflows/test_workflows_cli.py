@@ -9,7 +9,8 @@ import pytest
 from heliosight.cli import FLAGS, OPTIONS, STAGES, VERBS, _typed, main, parse, usage
 from heliosight.command_help import HELP
 from heliosight.core.config import dump
-from heliosight.workflows.config import DataConfig, app_config
+from heliosight.workflows.config import app_config
+from heliosight.workflows.config_data import DataConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 

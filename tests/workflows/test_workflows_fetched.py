@@ -17,7 +17,7 @@ from heliosight.core.errors import ConfigError
 from heliosight.core.records import DatasetCard, Provenance
 from heliosight.core.tables import ImageTable
 from heliosight.data.store import load_store
-from heliosight.workflows.config import FetchedData
+from heliosight.workflows.config_data import FetchedData
 from heliosight.workflows.inspect import card_text
 
 HOST = "services.swpc.noaa.gov"

@@ -17,7 +17,7 @@ from heliosight.data.latency import Known
 from heliosight.data.live import live_tables
 from heliosight.data.net.ledger import LEDGER, Ledger
 from heliosight.data.overlay import within
-from heliosight.workflows.config import FetchedData
+from heliosight.workflows.config_data import FetchedData
 from heliosight.workflows.raw import Raw
 
 CLOCK = (

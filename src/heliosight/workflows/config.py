@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from heliosight.core import config as strict
-from heliosight.core.clock import to_seconds
 from heliosight.core.errors import ConfigError
 from heliosight.core.spec import ForecastSpec, ModalitySpec
-from heliosight.core.variables import IMAGE_CHANNELS, STEP
 from heliosight.data.fetch import FetchConfig
-from heliosight.data.latency import CUTOFF_MINUTES, Known
 from heliosight.diagnosis import DiagnosisConfig
 from heliosight.evaluation.real import RealTableConfig
 from heliosight.explain import ExplainConfig
@@ -22,142 +19,15 @@ from heliosight.models import ForecasterConfig
 from heliosight.subject import SubjectConfig
 from heliosight.sun import SunConfig
 from heliosight.training import TrainingConfig
+from heliosight.workflows.config_data import (
+    DataConfig,
+    SunData,
+    require_time,
+)
 from heliosight.workflows.config_improve import ImproveConfig
 from heliosight.zoo.faults import FaultConfig
 
-
-@dataclass(frozen=True)
-class SunData:
-    """A simulated Sun: images, wind and index.
-
-    Attributes
-    ----------
-    band : the frames show an equatorial band whose area follows this Sun's own daily coronal-hole
-        area, as those of `driven` follow the real one: a world to learn from before that.
-    """
-
-    type: Literal["sun"] = "sun"
-    sun: SunConfig = field(default_factory=SunConfig)
-    band: bool = False
-
-
-@dataclass(frozen=True)
-class ArchiveData:
-    """Files of the archives on disk: OMNI2, Kp/ap, coronal-hole area, and images if there are any.
-
-    Attributes
-    ----------
-    root : folder that holds `omni2/`, `kp_ap/` and `coronal_holes/`.
-    first_year, last_year : inclusive.
-    images : folder with one sub-folder of PNG or FITS frames per channel; empty for none.
-    size, image_cadence_hours : of the frames in the store.
-    latency, cutoff_minutes : when values count as known; see `data/latency.py`.
-    """
-
-    type: Literal["archives"] = "archives"
-    root: str = "../shared/data"
-    images: str = ""
-    size: int = 64
-    image_cadence_hours: int = 6
-    first_year: int = 2011
-    last_year: int = 2022
-    latency: dict[str, float] = field(default_factory=dict)
-    cutoff_minutes: float = CUTOFF_MINUTES
-
-    def __post_init__(self) -> None:
-        Known(self.latency, self.cutoff_minutes)
-
-
-@dataclass(frozen=True)
-class DrivenData:
-    """Real wind and ap; images of a simulated Sun whose coronal-hole area follows the real one."""
-
-    type: Literal["driven"] = "driven"
-    archives: ArchiveData = field(default_factory=ArchiveData)
-    sun: SunConfig = field(default_factory=SunConfig)
-
-
-@dataclass(frozen=True)
-class EventData:
-    """Published event files (HDF5), any number, overlapping.
-
-    list : CSV event list; listed issue times without a file are told on the dataset card.
-    latency, cutoff_minutes : when values count as known; `events` is the source's name.
-    """
-
-    type: Literal["events"] = "events"
-    folder: str = ""
-    list: str = ""
-    latency: dict[str, float] = field(default_factory=dict)
-    cutoff_minutes: float = CUTOFF_MINUTES
-
-    def __post_init__(self) -> None:
-        Known(self.latency, self.cutoff_minutes)
-
-
-@dataclass(frozen=True)
-class StoreData:
-    """A store that was built before."""
-
-    type: Literal["store"] = "store"
-    folder: str = ""
-
-
 ExplainerName = Literal["grad_cam", "integrated_gradients", "occlusion"]
-
-
-@dataclass(frozen=True)
-class FetchedData:
-    """What `heliosight data fetch` left in a folder, or any folder of images laid out like it.
-
-    Attributes
-    ----------
-    start, end : span [start, end), ISO 8601; empty for all there is.
-    at : only what was retrieved by then; empty for everything.
-    channels : of images; empty for none.
-    size, image_cadence_hours : of the frames in the store.
-    degradation : folder of `degrad_193.csv` and so on, or a table that aiapy reads; empty leaves
-        AIA as it dims.
-    ignore_quality : bits of QUALITY that do not make an image bad.
-    workers : processes of this machine.
-    shard : `i/n` builds the share of one of n machines and no store; empty builds all.
-    latency : hours after which a source's values count as known, by source, in place of those in
-        `data/latency.py`. cutoff_minutes : from a 3-hour mark to the making of its forecast.
-    """
-
-    type: Literal["fetched"] = "fetched"
-    folder: str = "archives"
-    start: str = ""
-    end: str = ""
-    at: str = ""
-    channels: tuple[str, ...] = IMAGE_CHANNELS
-    size: int = 64
-    image_cadence_hours: int = 6
-    degradation: str = ""
-    ignore_quality: int = 0
-    workers: int = 2
-    shard: str = ""
-    latency: dict[str, float] = field(default_factory=dict)
-    cutoff_minutes: float = CUTOFF_MINUTES
-
-    def __post_init__(self) -> None:
-        Known(self.latency, self.cutoff_minutes)
-        for name in ("start", "end", "at"):
-            if text := getattr(self, name):
-                _require_moment(text, f"data.{name}")
-        if self.image_cadence_hours < 1 or 24 % self.image_cadence_hours:
-            raise ConfigError(
-                "images are a divisor of 24 hours apart", str(self.image_cadence_hours),
-                where="data.image_cadence_hours",
-            )  # fmt: skip
-        if not 8 <= self.size <= 4096 or not 1 <= self.workers <= 64:
-            raise ConfigError(
-                "frames are 8 to 4096 pixels, workers 1 to 64", f"{self.size}, {self.workers}",
-                where="data",
-            )  # fmt: skip
-
-
-DataConfig = SunData | ArchiveData | DrivenData | EventData | StoreData | FetchedData
 
 
 @dataclass(frozen=True)
@@ -187,7 +57,7 @@ class SplitConfig:
                 where="split.stride_hours",
             )
         for text in (*self.test_starts, *filter(None, (self.first, self.end))):
-            _require_time(text, "split")
+            require_time(text, "split")
 
 
 @dataclass(frozen=True)
@@ -277,7 +147,7 @@ class ExplainStage:
 
     def __post_init__(self) -> None:
         if self.issue_time:
-            _require_time(self.issue_time, "explain.issue_time")
+            require_time(self.issue_time, "explain.issue_time")
         if self.survey_method not in METHOD_NAMES or self.survey_windows < 2:
             raise ConfigError(
                 f"a survey is made with a known method ({', '.join(METHOD_NAMES)}) over at least "
@@ -321,7 +191,7 @@ class ForecastConfig:
     def __post_init__(self) -> None:
         for name in ("at", "since", "until"):
             if getattr(self, name):
-                _require_time(getattr(self, name), f"forecast.{name}")
+                require_time(getattr(self, name), f"forecast.{name}")
         if self.every_hours < 3 or self.every_hours % 3:
             raise ConfigError(
                 "hindcasts are whole 3-hour intervals apart",
@@ -357,7 +227,7 @@ class VerifyConfig:
     def __post_init__(self) -> None:
         for name in ("start", "end"):
             if getattr(self, name):
-                _require_time(getattr(self, name), f"verify.{name}")
+                require_time(getattr(self, name), f"verify.{name}")
         if self.stride_hours < 3 or self.stride_hours % 3:
             raise ConfigError(
                 "issue times are whole 3-hour intervals apart",
@@ -467,7 +337,7 @@ class AppConfig:
                     )
         _safe_name(self.name, "name")
         for text in filter(None, (self.subject.first, self.subject.end)):
-            _require_time(text, "subject")
+            require_time(text, "subject")
         for where in ("systems", "inputs"):
             for name in getattr(self, where):
                 _safe_name(name, where)
@@ -480,19 +350,6 @@ class AppConfig:
 def app_config(plain: Mapping[str, Any]) -> AppConfig:
     """The frozen config of a composed mapping; unknown keys are refused with their path."""
     return strict.build(AppConfig, plain)
-
-
-def _require_moment(text: str, where: str) -> int:
-    try:
-        return to_seconds(text)
-    except ValueError as error:
-        raise ConfigError("a time is ISO 8601", repr(text), where=where) from error
-
-
-def _require_time(text: str, where: str) -> None:
-    seconds = _require_moment(text, where)
-    if seconds % STEP:
-        raise ConfigError("an issue time lies on the 3-hour grid", repr(text), where=where)
 
 
 def _safe_name(name: str, where: str) -> None:

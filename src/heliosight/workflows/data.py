@@ -24,7 +24,7 @@ from heliosight.data.store import Store, load_store, save_store
 from heliosight.data.three_hourly import three_hourly
 from heliosight.sun import SunConfig, simulate
 from heliosight.workflows.build import build_share, fetched_marks, read_fetched
-from heliosight.workflows.config import (
+from heliosight.workflows.config_data import (
     ArchiveData,
     DrivenData,
     EventData,

@@ -18,7 +18,7 @@ from heliosight.explain.targets import target_named
 from heliosight.explain.truth import DEFINITIONS
 from heliosight.report.score_page import write_score_page
 from heliosight.subject import Subject, wrap
-from heliosight.workflows.config import SunData
+from heliosight.workflows.config_data import SunData
 from heliosight.workflows.data import store_of
 from heliosight.workflows.known_sun import KnownSun
 from heliosight.workflows.run import Run, StageResult

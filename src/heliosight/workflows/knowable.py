@@ -18,7 +18,7 @@ from heliosight.evaluation.real import RIDGES, column_groups
 from heliosight.evaluation.references import Rows, ridge_references, simple_references
 from heliosight.sun import Oracle
 from heliosight.workflows.arms import Bench
-from heliosight.workflows.config import SunData
+from heliosight.workflows.config_data import SunData
 from heliosight.workflows.study import Study
 
 RANGES = 4

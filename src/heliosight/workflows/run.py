@@ -12,7 +12,8 @@ from heliosight.core import records
 from heliosight.core.config import dump
 from heliosight.core.errors import RecordError
 from heliosight.core.files import digest, is_sealed
-from heliosight.workflows.config import AppConfig, StoreData
+from heliosight.workflows.config import AppConfig
+from heliosight.workflows.config_data import StoreData
 
 R = TypeVar("R", bound=records.Record)
 

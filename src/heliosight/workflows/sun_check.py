@@ -18,7 +18,7 @@ from heliosight.report import sun_page
 from heliosight.sun import Row, SunConfig, compare, simulate
 from heliosight.sun.curves import curves, sample_frames
 from heliosight.sun.cycle import CYCLE_HOURS
-from heliosight.workflows.config import ArchiveData, SunData
+from heliosight.workflows.config_data import ArchiveData, SunData
 from heliosight.workflows.data import OMNI, archive_root, read_archives, source_files
 from heliosight.workflows.run import Run, StageResult
 

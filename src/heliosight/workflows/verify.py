@@ -26,7 +26,8 @@ from heliosight.report.sealed_page import render_sealed
 from heliosight.sun import SunConfig
 from heliosight.sun.cycle import CYCLE_HOURS
 from heliosight.training import predict
-from heliosight.workflows.config import AppConfig, SunData
+from heliosight.workflows.config import AppConfig
+from heliosight.workflows.config_data import SunData
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.seal import open_block, witness_ledger
 from heliosight.workflows.study import Study, study_of
