@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill remote certify clean
+.PHONY: rehearsal help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -62,6 +62,11 @@ repair-study: $(VENV)/.ready  ## repair rate over planted faults (hours, resumab
 
 benchmarks: $(VENV)/.dev-ready  ## measured ratios, each in one interleaved run
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+rehearsal: $(VENV)/.dev-ready  ## the live chain on archives played from a simulated Sun, kept in runs/rehearsal
+	rm -rf runs/rehearsal
+	HELIOSIGHT_REHEARSAL=runs/rehearsal $(BIN)/pytest -p no:cacheprovider tests/workflows/test_workflows_live.py
+	@echo "look: $(BIN)/heliosight forecast --serve forecast.archive=runs/rehearsal/model/forecast"
 
 remote: $(VENV)/.dev-ready  ## ask every archive whether it still answers as its reader knows (network)
 	$(BIN)/pytest -m remote tests/remote
