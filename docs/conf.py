@@ -1,6 +1,7 @@
 """Sphinx builds this folder's pages and the API's docstrings; `make docs` takes no warning."""
 
 import re
+import sys
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ release = metadata.version("heliosight")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery", "examples"]
 
 html_theme = "furo"
 html_title = "heliosight"
@@ -82,7 +83,15 @@ def api_pages() -> None:
     (folder / "index.md").write_text(f"{API}\n\n```{{toctree}}\n:maxdepth: 1\n{entries}\n```\n")
 
 
+def gallery() -> None:
+    """Run the gallery: pictures and answers of the pages under checks/ and methods/."""
+    sys.path.insert(0, str(Path(__file__).parent / "gallery"))
+    from build import make_all
+
+    make_all()
+
+
 def setup(app: Any) -> None:
     """Connect the above before napoleon reads the sections."""
-    app.connect("builder-inited", lambda _: api_pages())
+    app.connect("builder-inited", lambda _: (api_pages(), gallery()))
     app.connect("autodoc-process-docstring", plain, priority=100)

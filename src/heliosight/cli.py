@@ -49,6 +49,7 @@ OPTIONS = {
     "--every": "forecast.every_hours",
     "--half": "certify.half",
 }
+CONFIG_OPTIONS = ("--config-name", "-cn", "--config-dir", "-cd")
 DEFAULT_CONFIG = "demo"
 OK, FAULT, MISUSE = 0, 1, 2
 
@@ -134,13 +135,22 @@ def parse(words: Sequence[str]) -> Request:
     """Split the words after `heliosight` into stage, verb, our flags and what Hydra reads."""
     stage, flags = words[0], tuple(word for word in words[1:] if word in FLAGS)
     rest = _without_options([word for word in words[1:] if word not in FLAGS])
-    verb = next((word for word in rest if word in VERBS.get(stage, ())), "")
-    rest = [word for word in rest if word != verb]
+    place = _verb_place(rest, VERBS.get(stage, ()))
+    verb = "" if place is None else rest.pop(place)
     hydra = tuple(_override(word) for word in rest)
     if not any(word.startswith("--config-dir") or word == "-cd" for word in hydra):
         own = Path("configs")
         hydra += ("--config-dir", str(own.resolve())) if own.is_dir() else ()
     return Request(stage, verb, flags, hydra)
+
+
+def _verb_place(words: Sequence[str], verbs: Sequence[str]) -> int | None:
+    """Where a verb stands; a config may have a verb's name."""
+    before = ["", *words]
+    places = (
+        k for k, word in enumerate(words) if word in verbs and before[k] not in CONFIG_OPTIONS
+    )
+    return next(places, None)
 
 
 def _without_options(words: Sequence[str]) -> list[str]:

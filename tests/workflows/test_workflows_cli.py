@@ -88,6 +88,10 @@ def test_words_are_taken_apart(tmp_path, monkeypatch):
     asked = parse(["data", "sun", "--check", "seed=3", "--config-name", "real", "hydra.verbose=1"])
     assert (asked.stage, asked.verb, asked.flags) == ("data", "sun", ("--check",))
     assert asked.hydra == ("++seed=3", "--config-name", "real", "hydra.verbose=1")
+    asked = parse(["evaluate", "--config-name", "sweep", "sweep", "--config-dir=x"])
+    assert (asked.verb, asked.hydra) == ("sweep", ("--config-name", "sweep", "--config-dir=x"))
+    asked = parse(["evaluate", "--config-name", "sweep", "--config-dir=x"])
+    assert (asked.verb, asked.hydra) == ("", ("--config-name", "sweep", "--config-dir=x"))
     (tmp_path / "configs").mkdir()
     assert parse(["train"]).hydra == ("--config-dir", str(tmp_path / "configs"))
 
