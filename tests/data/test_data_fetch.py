@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from archive_documents import (
-    PAGE,
     gfz_daily,
     gfz_json,
     gfz_text,
@@ -202,51 +201,6 @@ def test_two_runs_never_fetch_into_one_folder_at_once(tmp_path, archive):
         fetched(archive, tmp_path, "swpc_kp", now=None)
     assert not archive.asked
     assert fetched(archive, tmp_path, "swpc_kp", now=None).fetched
-
-
-BAD_DAYS = {
-    "page with status 200": Reply(PAGE),
-    "half a file": Reply(b"", headers={"Content-Length": "9000"}),
-    "server error with a page": Reply(PAGE, 500),
-    "moved host": Reply(b"", 301, {"Location": "https://elsewhere.example/"}),
-    "rate limit": Reply(b"", 429, {"Retry-After": "100000"}),
-    "empty": Reply(b""),
-    "not published": Reply(b"", 404),
-    "forbidden": Reply(b"", 403),
-}
-
-
-@pytest.mark.parametrize("day", BAD_DAYS)
-def test_a_bad_day_of_every_archive_leaves_all_as_it_was(tmp_path, archive, day):
-    everything(archive)
-    fetched(archive, tmp_path, *SERIES, now=None)
-    files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    good = dict(archive.replies)
-    archive.replies = dict.fromkeys(good, BAD_DAYS[day])
-    patient = config(archive, tmp_path, *SERIES)
-    outcome = bad_run(patient, archive)
-    told = {**outcome.gaps, **{k: str(v) for k, v in outcome.failed.items()}}
-    assert not outcome.fetched and len(told) >= 8 - 1
-    assert all("Found:" in text for text in told.values())
-    assert {p: p.read_bytes() for p in files} == files
-    archive.replies = good
-    assert not bad_run(patient, archive).failed
-
-
-def bad_run(patient, archive):
-    """As `run_fetch` with `again`, without waiting between attempts."""
-    from heliosight.data.archives.catalogue import chosen, fetch
-    from heliosight.data.net.client import Client
-    from heliosight.data.net.pace import Pace
-
-    def rest(seconds):
-        return None
-
-    client = Client(
-        Pace(1e4, sleep=rest), 2.0, 1, sleep=rest, mirrors=dict.fromkeys(HOSTS, archive.url)
-    )
-    wish = wish_of(patient, NOW)
-    return fetch(chosen(patient.sources), wish, client, 2, again=True)
 
 
 def test_a_wrong_clock_stops_live_sources(tmp_path, archive):
