@@ -1,8 +1,8 @@
 import pytest
-from remedy_worlds import LAZY, LOST_BRANCH, NOT_CARRIED, OPEN
+from remedy_worlds import LAZY, LOST_BRANCH, NOT_CARRIED, OPEN, finding
 
 from heliosight.core.records import Interval
-from heliosight.remedy import Arm, Fault, faults_of, judge
+from heliosight.remedy import Arm, Fault, faults_of, judge, unanswered
 
 ILL, OTHER = Fault("cell.images.0", "state_not_carried"), Fault("images", "misused")
 FLAT = Interval(0.0, -0.01, 0.01)
@@ -58,3 +58,28 @@ def test_faults_are_named_by_part_and_cause():
         Fault("images", "lost_at_fusion"),
     }
     assert str(ILL) == "state not carried in cell.images.0"
+
+
+@pytest.mark.parametrize(
+    ("after", "left"),
+    [
+        ([finding("USE", "images", "healthy")], False),
+        ([finding("USE", "images", "benign_unused")], False),
+        ([finding("USE", "images", "inconclusive", value=Interval(0.02))], False),
+        ([finding("USE", "images")], False),  # a fault again: told by faults_of
+        ([finding("USE", "images", "inconclusive")], True),
+        ([finding("USE", "images", "not_applicable")], True),
+        ([finding("USE", "subject", "inconclusive", reason="too few blocks")], True),
+        ([finding("USE", "solar_wind", "healthy")], True),
+        ([], True),
+    ],
+)
+def test_a_fault_is_not_gone_because_its_check_says_nothing(after, left):
+    assert unanswered([LAZY], after) == ({Fault("images", LAZY.cause)} if left else frozenset())
+
+
+def test_one_answer_of_several_checks_is_enough():
+    before = [NOT_CARRIED, finding("T13", "cell.images.0", cause="state_not_carried")]
+    assert unanswered(before, [finding("T4", "cell.images.0", "healthy")]) == frozenset()
+    assert unanswered(before, [OPEN]) == {Fault("cell.images.0", "state_not_carried")}
+    assert unanswered([finding("T4", "x", "healthy")], []) == frozenset()

@@ -64,6 +64,21 @@ def test_progressive_stages_fill_the_epochs_there_are(epochs):
     assert min(s["epochs"] for s in stages) > 0
 
 
+@pytest.mark.parametrize(("epochs", "windows"), [(9, 512), (6, 768), (12, 1024), (3, 2000)])
+def test_progressive_stages_cost_what_was_there(epochs, windows):
+    patch = {
+        "training.stages": {"$progressive": 1e-3},
+        "training.curriculum.steps": {"$curriculum": [0.18]},
+    }
+    now, _ = apply(plain(epochs=epochs, epoch_windows=windows), patch)
+    images, fusion = now["training"]["stages"]
+    short = sum(step["epochs"] for step in now["training"]["curriculum"]["steps"])
+    frames = short * 5 / 28 + images["epochs"] - short
+    cost = frames * images["epoch_windows"] + fusion["epochs"] * fusion["epoch_windows"] / 3
+    assert cost == pytest.approx(epochs * windows, rel=0.05)
+    assert 0 < short < images["epochs"], "the last epochs of the images see every frame"
+
+
 def test_a_curriculum_rises_and_leaves_epochs_for_all_frames():
     now, _ = apply(plain(), {"training.curriculum.steps": {"$curriculum": [0.25, 0.5]}})
     steps = now["training"]["curriculum"]["steps"]

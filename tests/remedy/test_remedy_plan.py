@@ -6,7 +6,7 @@ from heliosight.core.records_remedy import PlanRow
 from heliosight.diagnosis.verdict import CAUSES
 from heliosight.remedy import REPAIRS, Fault, advice, apply, ledger, named, random_step
 from heliosight.remedy import plan as planned
-from heliosight.remedy.plan import blocks_needed, unanswered
+from heliosight.remedy.plan import blocks_needed
 
 
 def names(steps):
@@ -29,7 +29,7 @@ def test_what_would_change_nothing_is_not_tried():
 
 
 def test_a_branch_lost_at_the_fusion_is_a_symptom_and_others_are_not():
-    assert names(planned([LOST_BRANCH], plain())) == ["branch_norm"]
+    assert names(planned([LOST_BRANCH], plain())) == ["branch_norm", "progressive"]
     assert planned([OPEN, finding("T14", "images", "inconclusive")], plain()) == ()
     assert planned([finding("T14", "images", "healthy")], plain()) == ()
 
@@ -71,7 +71,14 @@ def test_the_catalogue_answers_causes_that_exist():
     }  # fmt: skip
     for p in REPAIRS:
         assert set(p.answers) <= {*CAUSES, *extra}, p.name
-    assert unanswered([finding("T1", "cam", cause="explainer")]) == {Fault("cam", "explainer")}
+
+
+def test_a_fault_of_the_wind_is_no_reason_to_change_the_images():
+    wind = finding("T12", "solar_wind", cause="short_sight")
+    assert planned([wind], plain()) == ()
+    assert "every_frame" in names(planned([finding("T12", "images", cause="short_sight")], plain()))
+    both = planned([wind, finding("T12", "images", cause="short_sight")], plain())
+    assert all(s.targets == (Fault("images", "short_sight"),) for s in both)
 
 
 def test_the_plan_can_be_read_while_it_runs():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from heliosight.sun import Oracle, SunConfig
+from heliosight.sun.added import added_by_frames
 from heliosight.sun.information import (
     _days,
     _fit,
@@ -133,3 +134,33 @@ def test_a_test_block_has_brackets_of_its_own():
             assert rows[name, day].floor == pytest.approx(1 - loss.mean() / y[:, day - 1].var())
             assert rows[name, day].ceiling is not None
     assert rows["both", 1].ceiling > rows["both", 1].floor
+
+
+def test_what_a_frame_adds_is_the_fall_of_the_held_out_error():
+    """The slow way: each set of features fitted by least squares with the ridge as more rows."""
+    world = build_world(CONFIG)
+    noise = coloured_noise(world)
+    asked = (3, 24)
+    found = added_by_frames(world, noise, asked)
+    hours = np.arange(
+        world.config.start_second // 3600 + 168, world.config.stop_second // 3600 - 72, 12
+    )
+    inputs, target = noise_free(world, noise, hours, asked)
+    fold = hours // (24 * 27 * 4) % 2
+    errors = []
+    for names in (["wind"], ["wind", "frame 24"], ["wind", "frame 24", "frame 3"]):
+        x, error = np.concatenate([inputs[n] for n in names], 1), np.empty(len(hours))
+        for side in (0, 1):
+            past, now = fold != side, fold == side
+            mean, spread = x[past].mean(0), x[past].std(0) + 1e-9
+            a = np.concatenate([(x[past] - mean) / spread, np.sqrt(30.0) * np.eye(x.shape[1])])
+            y = target[past] - target[past].mean(0)
+            b = np.concatenate([y, np.zeros((x.shape[1], 3))])
+            weights = np.linalg.lstsq(a, b, rcond=None)[0]
+            told = target[past].mean(0) + (x[now] - mean) / spread @ weights
+            error[now] = ((target[now] - told) ** 2).mean(1)
+        errors.append(error.mean() / target.var(0).mean())
+    assert found[1][0] == pytest.approx(errors[0] - errors[1], rel=1e-6)
+    assert found[0][0] == pytest.approx(errors[1] - errors[2], rel=1e-6, abs=1e-9)
+    assert all(error > 0 for _, error in found)
+    assert found[1][0] > found[0][0], "an older frame repeats the newer one"

@@ -1,6 +1,7 @@
 """The whole improvement of a tiny ill model, once for all tests of this file."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,26 @@ from heliosight.core.errors import NotApplicable
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Interval
 from heliosight.core.records_remedy import Improvement, RepairCase, TrialRun
+from heliosight.workflows import improve_study
 from heliosight.workflows.arms import Way, arm_forecast
 from heliosight.workflows.before_after import difference
 from heliosight.workflows.config import app_config
 from heliosight.workflows.errors_compared import paired_change
 from heliosight.workflows.improve import bench_of
-from heliosight.workflows.improve_study import HEALTHY, PLANTED, cases, lines, rate, summary
+from heliosight.workflows.improve_study import (
+    HEALTHY,
+    PLANTED,
+    Case,
+    cases,
+    lines,
+    rate,
+    summary,
+)
 from heliosight.workflows.knowable import from_probe, ranges
 from heliosight.workflows.pool import workers
 from heliosight.workflows.run import Run
 from heliosight.workflows.trials import merged
+from heliosight.zoo.worlds import SPECTRA, Law
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -202,9 +213,32 @@ def test_rates_have_exact_intervals():
     assert rate([]).how == "no case"
 
 
+def test_one_case_of_the_study_from_end_to_end(tmp_path, monkeypatch):
+    sun = replace(SPECTRA["A"].sun, end="2013-01-01")
+    monkeypatch.setitem(SPECTRA, "A", replace(SPECTRA["A"], sun=sun))
+    small = {"epochs": 2, "epoch_windows": 64, "validation_windows": 32, "batch_size": 32}
+    monkeypatch.setattr(improve_study, "TRAINING", {**improve_study.TRAINING, **small})
+    checks = {"level": "quick", "windows": 32, "exact_windows": 2}
+    monkeypatch.setattr(improve_study, "CHECKS", checks)
+    limits = {"windows": 64, "epochs": 1, "screen_epochs": 1, "rounds": 1}
+    monkeypatch.setattr(improve_study, "LIMITS", {**improve_study.LIMITS, **limits})
+    monkeypatch.setattr(improve_study, "TEST_START", "2012-06-01")
+    monkeypatch.setattr(improve_study, "PLANTED", {"same_frame": PLANTED["same_frame"]})
+    asked = next(cases(1))
+    monkeypatch.setattr(improve_study, "cases", lambda _seeds: [asked])
+    config = app_config({"improve": {"study_seeds": 1, "replicates": 50}})
+    run = Run(config, tmp_path, "heliosight improve study")
+    told = improve_study.study(run).lines
+    ill = improve_study.finished(tmp_path / "repair_study", asked)
+    assert ill.repaired and ill.accepted == ("right_frames",) and not ill.by_continuing
+    assert not ill.by_random and ill.gain is not None and not ill.harmed
+    assert told[0] == "1 of 1 cases"
+    assert improve_study.study(run).lines == told
+    assert improve_study.finished(tmp_path / "repair_study", Case("x", Law(), (), 1)) is None
+
+
 def test_a_study_is_summed_up_by_case(made):
     from heliosight.workflows.config import AppConfig
-    from heliosight.workflows.run import Run
 
     ill = RepairCase(case="a", seed=1, planted=("x",), found=("x",), repaired=True)
     harmed = RepairCase(

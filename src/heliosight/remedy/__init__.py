@@ -9,7 +9,7 @@ from heliosight.remedy.grade import (
     grade_saliency,
     grade_temporal,
 )
-from heliosight.remedy.judge import Arm, Fault, faults_of, judge
+from heliosight.remedy.judge import Arm, Fault, faults_of, judge, unanswered
 from heliosight.remedy.ledger import ledger
 from heliosight.remedy.patch import apply, changes
 from heliosight.remedy.plan import COSTS, Step, advice, plan, random_step, symptoms
@@ -37,4 +37,5 @@ __all__ = [
     "plan",
     "random_step",
     "symptoms",
+    "unanswered",
 ]

@@ -64,6 +64,23 @@ def faults_of(findings: Iterable[Finding]) -> frozenset[Fault]:
     return frozenset(found | {Fault(f.subject, LOST) for f in findings if lost(f)})
 
 
+def unanswered(before: Iterable[Finding], after: Iterable[Finding]) -> frozenset[Fault]:
+    """Faults of a model whose checks give no answer on another one: they count as still there.
+
+    An answer is a verdict, or a number that leaves the question open; a check that abstains or is
+    not applicable has shown nothing.
+    """
+    told = {
+        (f.check, f.subject) for f in after
+        if f.outcome in ("healthy", "fault", "benign_unused") or f.value is not None
+    }  # fmt: skip
+    found: dict[Fault, set[bool]] = {}
+    for f in before:
+        for fault in faults_of([f]):
+            found.setdefault(fault, set()).add((f.check, f.subject) in told)
+    return frozenset(fault for fault, answers in found.items() if answers == {False})
+
+
 def judge(
     targets: Sequence[Fault],
     arm: Arm,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -12,11 +13,12 @@ import numpy as np
 from heliosight.core.records import Finding
 from heliosight.core.records_remedy import Prescription
 from heliosight.remedy.catalogue import REPAIRS, named
-from heliosight.remedy.judge import Fault, faults_of, lost
+from heliosight.remedy.judge import Fault, lost
 from heliosight.remedy.patch import changes
 from heliosight.remedy.quick import LOST
 
 COSTS = ("quick", "structural", "training")
+IMAGE_KEYS = ("@images", "model.auxiliary", "training.curriculum", "image_shift")
 MOST_BLOCKS = 400  # thirty years: beyond it "more data" is no advice
 
 
@@ -36,6 +38,14 @@ def symptoms(findings: Sequence[Finding]) -> list[Fault]:
     return list(dict.fromkeys([*named_faults, *lost_branches]))
 
 
+def concerns(prescription: Prescription, fault: Fault, plain: Mapping[str, Any]) -> bool:
+    """False when a remedy changes the image branch and the fault is another modality's."""
+    if not any(part in key for key in prescription.patch for part in IMAGE_KEYS):
+        return True
+    named_in = [m for m in plain["inputs"] if m in re.split(r"[./]", fault.subject)]
+    return not named_in or any(plain["inputs"][m]["kind"] == "images" for m in named_in)
+
+
 def plan(findings: Sequence[Finding], plain: Mapping[str, Any]) -> tuple[Step, ...]:
     """Steps for all faults; a remedy that would change nothing in the config is left out.
 
@@ -51,7 +61,8 @@ def plan(findings: Sequence[Finding], plain: Mapping[str, Any]) -> tuple[Step, .
     faults = symptoms(findings)
     steps = []
     for prescription in REPAIRS:
-        targets = tuple(f for f in faults if f.cause in prescription.answers)
+        answered = [f for f in faults if f.cause in prescription.answers]
+        targets = tuple(f for f in answered if concerns(prescription, f, plain))
         if targets and changes(plain, prescription.patch):
             steps.append(Step(prescription, targets))
     return tuple(
@@ -116,9 +127,3 @@ def blocks_needed(finding: Finding, smallest: float = 0.01) -> str | None:
     if needed > MOST_BLOCKS:
         return f"over {MOST_BLOCKS} blocks of 27 days would be needed; leave the question open"
     return f"about {needed} blocks of 27 days would decide it, {blocks} were there"
-
-
-def unanswered(findings: Sequence[Finding]) -> frozenset[Fault]:
-    """Faults for which the catalogue has nothing."""
-    known = {cause for p in REPAIRS for cause in p.answers}
-    return frozenset(f for f in faults_of(findings) if f.cause not in known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heliosight.core.records_remedy import Prescription
 from heliosight.remedy.patch import SHORT
+from heliosight.remedy.quick import LOST
 
 SKILL = ("skill",)
 BELOW = "below_reference"
@@ -17,13 +18,16 @@ SCHEDULE: tuple[Prescription, ...] = (
             "slow_branch",
             "not_learning",
             "misused",
+            LOST,
             BELOW,
         ),
         "The image branch first learns alone, from every frame and through its own heads (the "
         "target, and the week's coronal-hole areas), at first from short sequences; then fusion "
-        "and head learn to read it while it is frozen. A frozen random fusion would teach it "
-        "nothing.",
+        "and head learn to read it, in one scale with the others, while it is frozen. A frozen "
+        "random fusion would teach it nothing, and a branch that has learned nothing is lost in "
+        "any scale.",
         {
+            "model.branch_norm": True,
             "model.@images.pooling": "last",
             "model.@images.forget_bias": "chrono",
             "model.auxiliary.image": True,
@@ -37,12 +41,12 @@ SCHEDULE: tuple[Prescription, ...] = (
             "training.curriculum.steps": {"$curriculum": [SHORT]},
         },
         "the branch has something to say before the other has explained all",
-        ("USE", "T8", "T16", "T17", "REF"),
+        ("T14", "USE", "T8", "T16", "T17", "REF"),
         SKILL,
         "training",
         "Train the image branch with its own heads for two thirds of the epochs (rate 6e-3, "
         "batches of 8, two thirds of it on the newest fifth of the frames), then everything else "
-        "with the image branch frozen.",
+        "with the image branch frozen; LayerNorm on each branch before the fusion.",
         "USE is no fault; the auxiliary forecast of the first stage beats climatology.",
         ("encoders.images", "auxiliary"),
     ),

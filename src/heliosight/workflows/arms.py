@@ -31,7 +31,7 @@ from heliosight.evaluation.real import RIDGES, column_groups
 from heliosight.evaluation.references import Rows, ridge_references
 from heliosight.evaluation.scorecard import on_common_rows
 from heliosight.models import Forecaster
-from heliosight.remedy import Arm, apply, faults_of
+from heliosight.remedy import Arm, apply, faults_of, unanswered
 from heliosight.subject import wrap
 from heliosight.training import (
     load_weights,
@@ -316,9 +316,13 @@ def arm_forecast(bench: Bench, way: Way, seed: int) -> Predictions:
     return Predictions(name=way.name, **arrays)
 
 
-def as_arm(name: str, made: Sequence[TrialRun]) -> Arm:
-    """The faults of an arm's seeds, as the verdict reads them."""
-    return Arm(name, tuple(faults_of(r.findings) for r in made))
+def as_arm(name: str, made: Sequence[TrialRun], before: Sequence[Finding] = ()) -> Arm:
+    """The faults of an arm's seeds, as the verdict reads them.
+
+    before : findings on the model that is to be repaired; a fault of it counts as still there where
+        its check gives no answer.
+    """
+    return Arm(name, tuple(faults_of(r.findings) | unanswered(before, r.findings) for r in made))
 
 
 def usual_findings(made: Sequence[TrialRun]) -> list[Finding]:

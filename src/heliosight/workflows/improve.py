@@ -227,7 +227,8 @@ def _proof(progress: Progress, kept: Chosen) -> tuple[Trial, tuple[TrialRun, ...
     label = "proof: " + " + ".join(kept.names)
     progress.plan(label, "running", kept.targets)
     way, seeds = kept.with_remedies((), full=True), progress.bench.seeds
-    asked = Asked(kept.names, way, kept.targets, controls, seeds, proof=True)
+    ill = progress.workers.ill(seeds[0])
+    asked = Asked(kept.names, way, kept.targets, controls, seeds, ill.findings, proof=True)
     with bar("proof", 1) as running:
         running.advance(0, f"{len(seeds)} seeds against {len(controls)} controls")
         trial, made = tried(progress.workers, asked)
@@ -330,7 +331,8 @@ def _screening(progress: Progress, chosen: Chosen, steps: Sequence[Step]) -> Ask
     control = chosen.with_remedies((), full=not way.short)
     targets = tuple(dict.fromkeys(t for s in steps for t in s.targets))
     names = (*chosen.names, *(s.prescription.name for s in steps))
-    return Asked(names, way, targets, (control,), progress.bench.seeds[:1])
+    before = tuple(f for run in chosen.made for f in run.findings)
+    return Asked(names, way, targets, (control,), progress.bench.seeds[:1], before)
 
 
 def _together(

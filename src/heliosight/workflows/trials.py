@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from heliosight.core.records import Interval
+from heliosight.core.records import Finding, Interval
 from heliosight.core.records_remedy import Trial, TrialRun
-from heliosight.remedy import Fault, judge
+from heliosight.remedy import Fault, faults_of, judge
 from heliosight.workflows.arms import Bench, Way, arm_forecast, as_arm
 from heliosight.workflows.errors_compared import paired_change
 from heliosight.workflows.pool import Workers
@@ -23,6 +23,7 @@ class Asked:
     ----------
     names : remedies of the arm. targets : faults that have to be gone.
     controls : first the one against which nothing may get worse, then a random remedy if any.
+    before : findings among which the targets are.
     """
 
     names: tuple[str, ...]
@@ -30,6 +31,7 @@ class Asked:
     targets: tuple[Fault, ...]
     controls: tuple[Way, ...]
     seeds: tuple[int, ...]
+    before: tuple[Finding, ...] = ()
     proof: bool = False
 
 
@@ -39,10 +41,12 @@ def tried(workers: Workers, asked: Asked) -> tuple[Trial, tuple[TrialRun, ...]]:
     for way in (asked.way, *asked.controls):
         workers.start(way, seeds)
     made = workers.made(asked.way, seeds)
-    others = [as_arm(way.name, workers.made(way, seeds)) for way in asked.controls]
+    before = [f for f in asked.before if faults_of([f]) & set(asked.targets)]
+    arm = as_arm(asked.way.name, made, before)
+    others = [as_arm(way.name, workers.made(way, seeds), before) for way in asked.controls]
     changes = {way.name: error_change(bench, asked.way, way, seeds) for way in asked.controls}
     margin = bench.config.improve.margin
-    found = judge(asked.targets, as_arm(asked.way.name, made), others, changes, margin)
+    found = judge(asked.targets, arm, others, changes, margin)
     trial = Trial(
         bench.study.run.provenance("", {}), asked.names, asked.way.patch,
         tuple(map(str, asked.targets)), seeds, found.accepted, found.cleared,
