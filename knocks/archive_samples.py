@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "data"))
 import archive_documents as documents
 
 from heliosight.data.archives.gfz import read_gfz_daily, read_gfz_intervals, read_gfz_json
-from heliosight.data.archives.hapi import read_hapi_csv, read_hapi_info
+from heliosight.data.archives.hapi import read_hapi_csv, read_hapi_info, read_hapi_span
 from heliosight.data.archives.helioviewer import read_closest
 from heliosight.data.archives.jsoc import read_export
 from heliosight.data.archives.sdoml import read_index
@@ -36,6 +36,7 @@ def _chunk() -> bytes:
 # Name of a document, its bytes, its reader.
 DOCUMENTS: tuple[tuple[str, bytes, Callable[[bytes], object]], ...] = (
     ("hapi_info.json", documents.hapi_info(), read_hapi_info),
+    ("hapi_span.json", documents.hapi_info(), read_hapi_span),
     ("hapi.csv", documents.hapi_csv(), lambda data: read_hapi_csv(data, PARAMETERS)),
     ("gfz.json", documents.gfz_json(), read_gfz_json),
     ("gfz_intervals.txt", documents.gfz_text([(2.667, 12, 1), (5.0, 48, 0)]), read_gfz_intervals),

@@ -21,22 +21,36 @@ from heliosight.core import records
 from heliosight.core.clock import DAY, HOUR, to_seconds, to_text
 from heliosight.core.files import MANIFEST, read_npz
 from heliosight.core.issued import IssuedArrays, IssuedForecast
-from heliosight.core.tables import SeriesTable
+from heliosight.core.spec import ForecastSpec, ModalitySpec
+from heliosight.core.tables import Moments, SeriesTable
 from heliosight.data.assemble import require_file
 from heliosight.data.coronal_holes import read_coronal_holes
 from heliosight.data.event_list import read_event_list
 from heliosight.data.events import OMNI_NAMES, read_events
 from heliosight.data.fits_frames import read_fits
+from heliosight.data.image_folder import read_image_folder
 from heliosight.data.kp_ap import read_daily_indices, read_kp_ap
 from heliosight.data.npz_frames import read_npz as read_frames
 from heliosight.data.omni2 import read_omni2
 from heliosight.data.png_frames import read_png
+from heliosight.data.splits import load_folds, save_folds, walk_forward
 from heliosight.data.store import LAYOUT, load_store, save_store
 from heliosight.issuing.archive import Archive
 from heliosight.issuing.ledger import Ledger
+from heliosight.models import ForecasterConfig, build_forecaster
+from heliosight.models.fusion import ConcatConfig
+from heliosight.models.series import LinearConfig
 from heliosight.subject.loading import load_checkpoint
+from heliosight.training.checkpoint import Identity, Position, read_checkpoint, write_checkpoint
 from heliosight.training.journal import read_log
+from heliosight.training.transfer import take_weights
 from heliosight.training.weights import load_weights, save_weights
+from heliosight.workflows.published import (
+    PublishedConfig,
+    load_published,
+    read_published,
+    write_published,
+)
 
 START = to_seconds("2015-03-10T12:00Z")
 STAMPED = "aia_2015_03_10T12_00_00.png"
@@ -196,6 +210,45 @@ def read_archive(folder: Path) -> object:
     return [archive.read(entry) for entry in archive.listed()]
 
 
+def checkpoint(folder: Path) -> Path:
+    """Where a training stands."""
+    model = nn.Linear(3, 2)
+    optimiser = torch.optim.AdamW(model.parameters())
+    write_checkpoint(folder / "checkpoint.pt", model, optimiser, Position(step=3), OWNER)
+    return folder / "checkpoint.pt"
+
+
+OWNER = Identity("config", "split", "data")
+
+
+def split(folder: Path) -> Path:
+    """Folds of a walk-forward split."""
+    first, last = START, START + 2000 * DAY
+    folds = walk_forward(first, last, [(last - 400 * DAY, last)], 30, 0.2)
+    save_folds(folder / "split.json", folds)
+    return folder / "split.json"
+
+
+def image_folder(folder: Path) -> Path:
+    """A PNG and a FITS file of one channel."""
+    place = folder / "images" / "aia_193"
+    place.mkdir(parents=True)
+    (place / STAMPED).write_bytes(png())
+    return folder / "images"
+
+
+def published(folder: Path) -> Path:
+    """A tiny forecaster as others load it."""
+    modality = ModalitySpec("series", "solar_wind", ("speed", "ap"), 4, 3)
+    spec = ForecastSpec({"solar_wind": modality})
+    series = LinearConfig(features=4)
+    config = ForecasterConfig(series=series, fusion=ConcatConfig(width=4), draws=4)
+    known = {"solar_wind": Moments((0.0, 0.0), (1.0, 1.0)), "target": Moments((0.0,), (1.0,))}
+    model = build_forecaster(config, spec, known)
+    write_published(folder / "p", model, PublishedConfig(spec, config), "# card", "# data")
+    return folder / "p"
+
+
 def _log() -> bytes:
     rows = [{"kind": "step", "loss": 0.5, "gradient_norms": {"head": 1.0}}] * 8
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
@@ -238,6 +291,17 @@ SAMPLES = (
     Sample("checkpoint", _bytes("w.pth", torch_checkpoint()), load_checkpoint),
     Sample("ledger", ledger, lambda path: Ledger(path).entries()),
     Sample("archive", issued, read_archive, "ledger.jsonl"),
+    Sample("split", split, load_folds),
+    Sample("training_checkpoint", checkpoint, lambda p: read_checkpoint(p, nn.Linear(3, 2), OWNER)),
+    Sample("first_weights", weights, lambda path: take_weights(nn.Linear(3, 2), path)),
+    Sample(
+        "image_folder",
+        image_folder,
+        lambda p: read_image_folder(p, ("aia_193",), 16),
+        f"aia_193/{STAMPED}",
+    ),
+    Sample("published_config", published, read_published, "config.json"),
+    Sample("published", published, load_published, "model.safetensors"),
     Sample("log", _bytes("log.jsonl", _log()), read_log),
     *(Sample(name, _bytes(name, data), _of_bytes(read)) for name, data, read in DOCUMENTS),
     *(Sample(name, make, read) for name, make, read in FILES),

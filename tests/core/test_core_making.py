@@ -49,6 +49,31 @@ def test_what_a_killed_maker_left_is_removed_by_the_next(tmp_path):
     assert names(tmp_path) == ["x", "y"]
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_kill_right_after_the_end_leaves_nothing(tmp_path, monkeypatch, replaced):
+    if replaced:
+        with files.folder_in_making(tmp_path / "x"):
+            pass
+
+    def finish_and_die():
+        kill = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+        monkeypatch.setattr(making.shutil, "rmtree", kill)
+        with files.folder_in_making(tmp_path / "x"):
+            pass
+
+    forked(finish_and_die)
+    assert files.is_sealed(tmp_path / "x")
+    making.sweep(tmp_path / "x")
+    assert names(tmp_path) == ["manifest.json", "x"]
+
+
+def test_other_hidden_files_are_left_alone(tmp_path):
+    (tmp_path / ".x.original").write_text("somebody's own")
+    (tmp_path / ".y.making-aaaaaaaa").write_text("of another target")
+    files.write_text(tmp_path / "x", "whole")
+    assert names(tmp_path) == [".x.original", ".y.making-aaaaaaaa", "x"]
+
+
 def test_a_living_maker_is_left_alone(tmp_path):
     with making.temporary_folder(tmp_path / "x") as one:
         with making.temporary_folder(tmp_path / "x") as other:
@@ -121,12 +146,12 @@ def test_without_locks_everything_works_unguarded(tmp_path, monkeypatch):
     def none(*_):
         raise OSError(locks.errno.ENOLCK, "no locks")
 
-    (tmp_path / ".x.aaaaaaaa").write_text("perhaps a living maker's")
+    (tmp_path / ".x.making-aaaaaaaa").write_text("perhaps a living maker's")
     monkeypatch.setattr(locks.fcntl, "flock", none)
     files.write_text(tmp_path / "x", "whole")
     with making.workplace(tmp_path / "y", "key"):
         pass
-    assert names(tmp_path) == [".x.aaaaaaaa", "x"]
+    assert names(tmp_path) == [".x.making-aaaaaaaa", "x"]
 
 
 def test_another_trouble_with_a_lock_is_told(tmp_path, monkeypatch):

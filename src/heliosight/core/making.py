@@ -14,6 +14,8 @@ from pathlib import Path
 from heliosight.core.errors import RecordError
 from heliosight.core.locks import alone, held, is_abandoned, take
 
+MARK, FOLDER = ".making-", ".d"
+
 
 @contextmanager
 def temporary_file(target: Path) -> Iterator[Path]:
@@ -25,7 +27,7 @@ def temporary_file(target: Path) -> Iterator[Path]:
     with held(target.parent) as has_locks:
         if has_locks:
             _sweep(target)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}{MARK}")
         take(handle, wait=False)
     try:
         yield Path(name)
@@ -61,12 +63,14 @@ def replace_folder(made: Path, folder: Path, seal: str) -> None:
                 "only a finished folder of ours is replaced", f"other files in {folder}",
                 "Give another run_dir, or move that folder away.",
             )  # fmt: skip
+        _guard_of(made).unlink()  # first: a kill after the last step then leaves nothing
         if not folder.exists():
             made.replace(folder)
         elif not _exchange(made, folder):
-            with tempfile.TemporaryDirectory(dir=made.parent, prefix=f"{made.name}.") as old:
-                folder.replace(old)
-                made.replace(folder)
+            old = made.with_name(f"{made.name}{FOLDER}")
+            folder.replace(old)
+            made.replace(folder)
+            shutil.rmtree(old)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -105,16 +109,29 @@ def clear_workplace(folder: Path, key: str) -> None:
 
 
 def _folder_of(guard: Path) -> Path:
-    return guard.with_name(f"{guard.name}.d")
+    return guard.with_name(f"{guard.name}{FOLDER}")
+
+
+def _guard_of(folder: Path) -> Path:
+    return folder.with_name(folder.name.removesuffix(FOLDER))
+
+
+def sweep(target: Path) -> None:
+    """Remove what killed processes left of a target."""
+    with held(target.parent) as has_locks:
+        if has_locks:
+            _sweep(target)
 
 
 def _sweep(target: Path) -> None:
-    """Remove what killed processes left of the same target."""
-    ours = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}")
+    ours = re.compile(rf"\.{re.escape(target.name)}{MARK}[a-z0-9_]{{8}}((?:{re.escape(FOLDER)})*)")
     for entry in os.scandir(target.parent):
-        if ours.fullmatch(entry.name):
-            guard = Path(entry.path)
+        if found := ours.fullmatch(entry.name):
+            path = Path(entry.path)
+            guard = path.with_name(path.name[: len(path.name) - len(found[1])])
             with suppress(OSError):  # gone meanwhile, or another user's
-                if is_abandoned(guard):
+                if found[1] and not guard.exists():
+                    shutil.rmtree(path)
+                elif not found[1] and is_abandoned(guard):
                     shutil.rmtree(_folder_of(guard), ignore_errors=True)
                     guard.unlink()

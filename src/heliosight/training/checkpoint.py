@@ -100,7 +100,6 @@ def write_checkpoint(
     content = {
         "format": FORMAT,
         "owner": asdict(owner),
-        "shapes": shapes_of(model.state_dict()),
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
         "position": asdict(position),
@@ -119,13 +118,15 @@ def read_checkpoint(path: Path, model: nn.Module, owner: Identity) -> dict[str, 
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        found, saved = content["format"], content["owner"]
+        found, saved = content["format"], dict(content["owner"])
+        shapes, _ = shapes_of(dict(content["model"])), Position(**content["position"])
+        content["optimiser"]["state"]
     except (*BROKEN, AttributeError, IndexError, pickle.UnpicklingError) as error:
         do = "Restore it, or delete it to start anew."
         raise RecordError("a checkpoint is whole", type(error).__name__, do, str(path)) from None
     if found != FORMAT:
         raise RecordError(f"a checkpoint has format {FORMAT}", str(found), "", str(path))
-    require_same_shapes(content["shapes"], shapes_of(model.state_dict()), str(path))
+    require_same_shapes(shapes, shapes_of(model.state_dict()), str(path))
     foreign = [f.name for f in fields(owner) if saved.get(f.name) != getattr(owner, f.name)]
     if foreign:
         raise RecordError(

@@ -14,7 +14,6 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from heliosight.core.batch import Batch
@@ -22,6 +21,7 @@ from heliosight.core.errors import SpecError
 from heliosight.core.output import ModelOutput
 from heliosight.core.spec import ForecastSpec
 from heliosight.training.protocol import FROZEN, parameters_by_group
+from heliosight.training.weights import read_weights
 
 LATERAL = "lateral"
 Calls = dict[str, list[Tensor]]
@@ -46,9 +46,9 @@ def take_weights(model: nn.Module, path: Path, parts: Sequence[str] = ("",)) -> 
 
     Raises
     ------
-    SpecError : nothing fits.
+    SpecError : nothing fits. RecordError : the file is absent or broken.
     """
-    saved = load(path.read_bytes())
+    saved = read_weights(path)
     own = dict(model.named_parameters())
     fits = [n for n, p in own.items() if n in saved and saved[n].shape == p.shape]
     taken = [n for n in fits if n.startswith(tuple(parts))]

@@ -37,17 +37,22 @@ def load_weights(model: nn.Module, path: Path) -> None:
     ------
     RecordError : the file is absent or broken, or another architecture's; every difference named.
     """
+    state = read_weights(path)
+    require_same_shapes(shapes_of(state), shapes_of(model.state_dict()), str(path))
+    with torch.no_grad():
+        model.load_state_dict(state)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file by name; one that is absent or broken raises `RecordError`."""
     try:
         require_file(path)
-        state = load(path.read_bytes())
+        return load(path.read_bytes())
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         again = "Train again or restore the file."
         raise RecordError(
             "weights are a whole safetensors file", str(error), again, str(path)
         ) from None
-    require_same_shapes(shapes_of(state), shapes_of(model.state_dict()), str(path))
-    with torch.no_grad():
-        model.load_state_dict(state)
 
 
 def require_same_shapes(

@@ -12,6 +12,7 @@ from heliosight.core import records
 from heliosight.core.config import dump
 from heliosight.core.errors import RecordError
 from heliosight.core.files import digest, is_sealed
+from heliosight.core.making import sweep
 from heliosight.workflows.config import AppConfig
 from heliosight.workflows.config_data import StoreData
 
@@ -57,6 +58,7 @@ class Run:
         """The finished record of that key, forced or not: what an earlier stage left."""
         if not is_sealed(folder):
             return None
+        sweep(folder)
         try:
             record = records.load(folder, cls)
         except RecordError:
