@@ -357,6 +357,19 @@ def test_a_file_that_cannot_be_read_is_a_missing_frame_with_its_reason(tmp_path)
     assert "own channel's folder" in told and "near the slot that its name says" in told
 
 
+def test_a_fetched_image_with_other_bytes_is_a_missing_frame_with_its_reason(tmp_path):
+    root = make_folder(tmp_path / "in", days=1, channels=("aia_193",))
+    path = root / "images" / "aia_193" / "20140101T060000Z.fits"
+    when = "2014-01-01T06:20:00Z"
+    name, size = path.relative_to(root).as_posix(), path.stat().st_size
+    Ledger(root).add(Entry(name, "aia_193_nrt", "x", sha256(path), size, when, "", ""))
+    good, _ = build(root, tmp_path / "good", Recipe(("aia_193",), 16, 6))
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    made, _ = build(root, tmp_path / "days", Recipe(("aia_193",), 16, 6))
+    assert not good.problems and made.table.flags[:, 0].tolist() == [0, MISSING, 0, 0]
+    assert "as it was fetched. Found: other bytes" in made.problems[0]
+
+
 def test_a_changed_file_or_recipe_makes_its_day_anew_and_no_other(tmp_path):
     root = make_folder(tmp_path / "in", days=2)
     build(root, tmp_path / "days")

@@ -77,7 +77,8 @@ def _age(windows: Windows, name: str, stamps: np.ndarray, seen: np.ndarray, issu
     if not seen.any():
         return float("nan")
     table = windows.cuts[name].table
-    length = table.cadence if isinstance(table, SeriesTable) else 0
+    # known before its interval ends is what is of its beginning: a day's hole area, of 00 UT
+    length = table.cadence + min(table.latency, 0) if isinstance(table, SeriesTable) else 0
     return float(issue - stamps[seen][-1] - length) / HOUR
 
 

@@ -53,7 +53,8 @@ def plan(
     ----------
     at : UTC seconds; images of later slots, or known to have come later, are left out.
     """
-    marks = _marks(root)
+    fetched = _marks(root)
+    marks = dict(fetched)
     days = days_of(root, recipe.channels, recipe.hours * HOUR, start, end)
     if at is not None:
         days = _known_by(at, days, root)
@@ -62,7 +63,7 @@ def plan(
             if piece.path not in marks:
                 facts = Path(piece.path).stat()
                 marks[piece.path] = f"{facts.st_size} {facts.st_mtime_ns}"
-    return [task_of(day, recipe, shards, marks) for day in days]
+    return [task_of(day, recipe, shards, marks, fetched) for day in days]
 
 
 def _known_by(at: int, days: Sequence[Day], root: Path) -> list[Day]:

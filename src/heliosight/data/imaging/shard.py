@@ -14,7 +14,7 @@ import numpy as np
 from heliosight.core.arrays import BROKEN
 from heliosight.core.clock import HOUR, to_text
 from heliosight.core.errors import DataError, RecordError
-from heliosight.core.files import digest, read_npz, write_npz
+from heliosight.core.files import digest, read_npz, sha256, write_npz
 from heliosight.core.tables import BAD_FRAME, MISSING
 from heliosight.data.archives.sdoml import Index, read_index
 from heliosight.data.archives.zarr2 import ZarrArray, decode_chunk, read_zarray
@@ -52,11 +52,15 @@ class Recipe:
 @final
 @dataclass(frozen=True)
 class Task:
-    """A day to build, into which file. Tasks share nothing: any process may do any of them."""
+    """A day to build, into which file. Tasks share nothing: any process may do any of them.
+
+    hashes : what its files were when they were fetched, by path; of others nothing is known.
+    """
 
     day: Day
     recipe: Recipe
     path: str
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
 
 @final
@@ -80,17 +84,25 @@ class Shard:
     problems: tuple[str, ...] = field(default_factory=tuple)
 
 
-def task_of(day: Day, recipe: Recipe, folder: Path, marks: Mapping[str, str]) -> Task:
+def task_of(
+    day: Day,
+    recipe: Recipe,
+    folder: Path,
+    marks: Mapping[str, str],
+    fetched: Mapping[str, str] | None = None,
+) -> Task:
     """The task of a day; its file's name changes with the recipe and with the day's files.
 
     Parameters
     ----------
     marks : what tells one version of a file from another, by path: its hash where it is known.
+    fetched : hashes of the files that were fetched.
     """
     pieces = [(p.channel, p.slot, p.path, p.row, marks[p.path]) for p in day.pieces]
     curve = _mark(Path(recipe.degradation)) if recipe.degradation else ""
     key = digest([FORMAT, asdict(recipe), curve, pieces])
-    return Task(day, recipe, str(folder / f"{day.name}_{key[:16]}.npz"))
+    hashes = {p.path: fetched[p.path] for p in day.pieces if fetched and p.path in fetched}
+    return Task(day, recipe, str(folder / f"{day.name}_{key[:16]}.npz"), hashes)
 
 
 def _mark(path: Path) -> str:
@@ -105,7 +117,7 @@ def build_day(task: Task) -> str:
     """
     path = Path(task.path)
     if not path.is_file():
-        save_shard(path, _shard(task.day, task.recipe))
+        save_shard(path, _shard(task.day, task.recipe, task.hashes))
     return task.path
 
 
@@ -145,7 +157,7 @@ def _damaged(path: Path, came: str) -> DataError:
     )
 
 
-def _shard(day: Day, recipe: Recipe) -> Shard:
+def _shard(day: Day, recipe: Recipe, hashes: Mapping[str, str]) -> Shard:
     slots = np.array(sorted({piece.slot for piece in day.pieces}), dtype=np.int64)
     shape = (len(slots), len(recipe.channels))
     frames = np.zeros((*shape, recipe.size, recipe.size), dtype=np.uint8)
@@ -154,6 +166,7 @@ def _shard(day: Day, recipe: Recipe) -> Shard:
     problems: list[str] = []
     for piece in day.pieces:
         try:
+            _require_as_fetched(piece.path, hashes)
             frame = read_piece(piece, recipe)
         except DataError as error:
             problems.append(str(error))
@@ -163,6 +176,13 @@ def _shard(day: Day, recipe: Recipe) -> Shard:
         flags[i, c] = BAD_FRAME if frame.broken else 0
         made.append(frame)
     return Shard(slots, times, frames, flags, common_history(made), tuple(problems))
+
+
+def _require_as_fetched(path: str, hashes: Mapping[str, str]) -> None:
+    if path in hashes and sha256(Path(path)) != hashes[path]:
+        raise DataError(
+            "a fetched file is as it was fetched", "other bytes", "Remove it and fetch again.", path
+        )
 
 
 def read_piece(piece: Piece, recipe: Recipe) -> Frame:
