@@ -65,7 +65,7 @@ options
   --config-dir DIR    where your own YAML lies (./configs is found by itself)
   key=value           change one key, for example seed=1 or training.batch_size=16
   -m                  a sweep: key=1,2,3 runs once per value; `evaluate sweep` makes one table of it
-  --model FILE:BUILD  diagnose, explain, report: your own model, my_package.my_file:build
+  --model FILE:BUILD  diagnose, explain, report, forecast: your own model, my_package.my_file:build
   --checkpoint FILE   its weights, safetensors or a torch file of tensors
   --data DIR          a folder of event files (HDF5), or a store
   --json              print the stage's record on standard output
