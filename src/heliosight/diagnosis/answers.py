@@ -20,6 +20,7 @@ from torch import Tensor
 from heliosight.core.batch import Batch
 
 GRID, SPANS, DARKEST, SAMPLE = 3, 3, 0.1, 32
+PIXELS = 16  # along a side, of those whose mean and deviation are told
 
 
 @final
@@ -31,25 +32,34 @@ class Answers:
     ----------
     values : `(N, C, T, K)`; a series answers with its value, K = 1.
     seen : `(N, C, T)` bool.
+    raw : `(N, C, 2)` mean and standard deviation of what arrives in a channel, over the window's
+        observed steps and pixels.
     images : True for frames.
     """
 
     values: np.ndarray
     seen: np.ndarray
+    raw: np.ndarray
     images: bool
 
     def put(self, at: int, piece: Answers) -> None:
         """Write the answers of some windows from row `at` on."""
         rows = slice(at, at + len(piece.values))
         self.values[rows], self.seen[rows] = piece.values, piece.seen
+        self.raw[rows] = piece.raw
+
+    def rows(self, index: np.ndarray) -> Answers:
+        """Some windows alone."""
+        return Answers(self.values[index], self.seen[index], self.raw[index], self.images)
 
     def channel(self, i: int) -> Answers:
         """One channel or variable alone."""
-        return Answers(self.values[:, i : i + 1], self.seen[:, i : i + 1], self.images)
+        one = slice(i, i + 1)
+        return Answers(self.values[:, one], self.seen[:, one], self.raw[:, one], self.images)
 
     def steps(self, place: slice) -> Answers:
-        """Some steps alone."""
-        return Answers(self.values[:, :, place], self.seen[:, :, place], self.images)
+        """Some steps alone; what arrives is still told of all of them."""
+        return Answers(self.values[:, :, place], self.seen[:, :, place], self.raw, self.images)
 
     def features(self) -> np.ndarray:
         """`(N, P)` means over the newest step and each third of the frames.
@@ -122,9 +132,19 @@ def answers(batch: Batch, m: str, retina: Retina | None) -> Answers:
     """Answers of one modality of some windows; `retina` for images."""
     x, seen = batch.inputs[m].cpu(), batch.observed[m].cpu().numpy()
     if retina is None:
-        values = x.double().transpose(1, 2)[..., None].numpy()
-        return Answers(values, seen.transpose(0, 2, 1), False)
-    return Answers(retina.values(x).numpy(), seen, True)
+        values, seen = x.double().transpose(1, 2)[..., None].numpy(), seen.transpose(0, 2, 1)
+        return Answers(values, seen, _raw(values, seen), False)
+    stride = max(1, x.shape[-1] // PIXELS)
+    pixels = x[..., ::stride, ::stride].double().flatten(3).numpy()
+    return Answers(retina.values(x).numpy(), seen, _raw(pixels, seen), True)
+
+
+def _raw(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """`(N, C, 2)` mean and standard deviation over observed steps of `(N, C, T, K)`."""
+    weight = seen / np.maximum(seen.sum(2, keepdims=True), 1)
+    mean = (values.mean(3) * weight).sum(2)
+    square = ((values - mean[:, :, None, None]) ** 2).mean(3)
+    return np.stack([mean, np.sqrt((square * weight).sum(2))], 2)
 
 
 def blank(like: Answers, count: int) -> Answers:
@@ -132,5 +152,6 @@ def blank(like: Answers, count: int) -> Answers:
     return Answers(
         np.zeros((count, *like.values.shape[1:]), like.values.dtype),
         np.zeros((count, *like.seen.shape[1:]), bool),
+        np.zeros((count, *like.raw.shape[1:])),
         like.images,
     )

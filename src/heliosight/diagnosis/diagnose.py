@@ -11,6 +11,7 @@ from heliosight.core.batch import Batch
 from heliosight.core.errors import ConfigError, SubjectError
 from heliosight.core.ports import WindowSource
 from heliosight.core.records import Diagnosis, Finding, Provenance
+from heliosight.diagnosis.arrival import ArrivesAsLearned
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.config import DiagnosisConfig
 from heliosight.diagnosis.elements import Channels, Frames
@@ -59,6 +60,7 @@ CHECKS: tuple[Check, ...] = (
     FollowsSun(),
     NeedsWeights(),
     Faithful(),
+    ArrivesAsLearned(),
 )
 
 

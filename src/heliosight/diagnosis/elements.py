@@ -18,11 +18,12 @@ from heliosight.core.seeding import torch_stream
 from heliosight.diagnosis.blocks import Estimate, TooFew, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
+from heliosight.diagnosis.left import gain_left
+from heliosight.diagnosis.sample import Part
 from heliosight.diagnosis.usage import Verdict, judge, unless_known
 from heliosight.diagnosis.use import (
     Answer,
     Use,
-    gain_left,
     held,
     holding,
     needed,
@@ -83,9 +84,9 @@ class Channels(Check):
         for v, use in found.items():
             if v in sick:
                 continue
-            columns = evidence.own_sample.answers[m].channel(variables.index(v)).features()
+            part = Part(m, variables.index(v))
             outcome, cause, reason, action = unless_known(
-                evidence, columns, _channel(evidence, use, need[v], hold[v])
+                evidence, part, _channel(evidence, use, need[v], hold[v])
             )
             value = use.share.interval()
             findings.append(
@@ -262,14 +263,17 @@ def _profile(evidence: Evidence, m: str) -> Profile:
 
 
 def _moved(evidence: Evidence, m: str, rows: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """`(len(rows),)` half the squared change when a group of steps comes from another time."""
-    plain, found = evidence.forecast[rows], []
-    for other, usable in evidence.shifts[:2]:
-        y = changed(evidence, m, rows, _Steps(evidence.batch, m, group, other, None))
-        found.append(np.where(usable[rows], ((y - plain) ** 2 / 2).mean(1), np.nan))
-    stacked = np.stack(found)
-    known = np.isfinite(stacked)
-    return np.where(known, stacked, 0.0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+    """`(len(rows),)` half the squared change when a group of steps comes from another time.
+
+    Windows take turns with the shifts: two pairs of one window tell less than pairs of two.
+    """
+    some = evidence.shifts[:2]
+    turn = np.zeros(len(evidence.batch), dtype=int)
+    turn[rows] = np.arange(len(rows)) % len(some)
+    other = np.choose(turn, [index for index, _ in some])
+    usable = np.choose(turn, [fit for _, fit in some])[rows]
+    y = changed(evidence, m, rows, _Steps(evidence.batch, m, group, other, None))
+    return np.where(usable, ((y - evidence.forecast[rows]) ** 2 / 2).mean(1), np.nan)
 
 
 def _reordered(
@@ -300,7 +304,7 @@ class Frames(Check):
     id: ClassVar[str] = "T12"
     question: ClassVar[str] = "How far back in time does the forecast look, and is that enough?"
     needs: ClassVar[str] = "a modality with several steps, windows over many solar rotations"
-    cost: ClassVar[str] = "34 F per window of the subset and modality"
+    cost: ClassVar[str] = "20 F per window of the subset and modality"
     rule: ClassVar[str] = (
         "time is unused when freezing, shuffling and reversing the steps all move less than the "
         "smallest use (equivalence tests); short sight is a fault only when a probe gains from "
@@ -365,12 +369,11 @@ def older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:
 
 
 def _older_steps_left(evidence: Evidence, m: str, newest: int) -> bool:
-    own = evidence.own_sample.answers[m]
-    count = own.values.shape[2]
+    count = evidence.own_sample.answers[m].values.shape[2]
     if newest >= count:
         return False
     try:
-        left = gain_left(evidence, own.steps(slice(0, count - newest)).features())
+        left = gain_left(evidence, Part(m, but_newest=newest))
     except NotApplicable:
         return False
     return left.p_above(evidence.config.smallest_gain) < evidence.config.level_of_test

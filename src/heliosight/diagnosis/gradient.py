@@ -32,15 +32,31 @@ class GradientReaches(Check):
     cost: ClassVar[str] = "2 G per exact window in float64"
     rule: ClassVar[str] = (
         "exactly zero in float64 on every window: a channel, a step or a weight tensor is cut off; "
-        "cut off but with an effect on the forecast is detached"
+        "cut off but with an effect on the forecast is detached; a weight in the graph that the "
+        "module does not list is never trained, moved or saved"
     )
     alone: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
-        """One finding a modality and one for the weights."""
+        """One finding a modality, one for the weights, and one for weights nobody lists."""
         gradients = input_gradients(evidence)
         findings = [self._modality(evidence, m, g) for m, g in gradients.items()]
-        return [*findings, self._weights(evidence)]
+        return [*findings, self._weights(evidence), *self._unregistered(evidence)]
+
+    def _unregistered(self, evidence: Evidence) -> list[Finding]:
+        shapes = unregistered(evidence)
+        if not shapes:
+            return []
+        value = Interval(float(len(shapes)), how="exact")
+        told = ", ".join(" x ".join(map(str, shape)) for shape in shapes[:6])
+        reason = f"the forecast depends on weights that parameters() does not list: {told}"
+        cause = "unregistered_weights"
+        return [
+            self.finding(
+                "weights", "fault", "weight tensors in the graph that are not listed", value,
+                reason, cause, _ACTIONS[cause],
+            )
+        ]  # fmt: skip
 
     def _modality(self, evidence: Evidence, m: str, gradient: Tensor) -> Finding:
         """`gradient` `(B, C, T)` or `(B, V, S)`: largest absolute value of each element."""
@@ -97,6 +113,7 @@ _ACTIONS = {
     "dead_channel": "Check the first layer and the normalisation of this channel.",
     "steps_not_connected": "Feed every step to the encoder and carry its state or pool over steps.",
     "steps_detached": "Remove the detach of the state between steps.",
+    "unregistered_weights": "Keep layers in a ModuleList and weights as nn.Parameter attributes.",
     "dead_weights": "Use these weights in the forward pass or delete them.",
 }
 
@@ -182,6 +199,23 @@ def dead_weights(evidence: Evidence) -> tuple[dict[str, int], int, int]:
         if part is None or not part.any()
     }
     return dead, frozen, sum(p.numel() for p in named.values())
+
+
+def unregistered(evidence: Evidence) -> list[tuple[int, ...]]:
+    """Shapes of the graph's trainable leaves that the module does not list."""
+    score = evidence.subject.score(evidence.few.select([0]))
+    known = {id(p) for p in evidence.subject.module.parameters()}
+    waiting, seen, found = [score.grad_fn], set(), []
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        waiting += [after for after, _ in node.next_functions]
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and id(leaf) not in known:
+            found.append(tuple(leaf.shape))
+    return found
 
 
 def _weighed(output: Tensor, number: int, evidence: Evidence) -> Tensor:

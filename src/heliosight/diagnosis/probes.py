@@ -80,6 +80,19 @@ def errors(x: np.ndarray, y: np.ndarray, mask: np.ndarray, times: np.ndarray) ->
     return np.where(mask, out, 0.0)
 
 
+def learned(
+    x: np.ndarray, y: np.ndarray, mask: np.ndarray, times: np.ndarray, at: np.ndarray
+) -> np.ndarray:
+    """`(K, L)` what columns `at` `(K, P)` say of the target to a probe fitted on other windows.
+
+    0 everywhere when the inner folds choose "nothing".
+    """
+    known = np.where(mask, y, np.nan)
+    centred = np.nan_to_num(known - np.nan_to_num(np.nanmean(known, 0)))
+    train, test = np.arange(len(x)), len(x) + np.arange(len(at))
+    return _step(np.concatenate([x, at]), centred, train, test, times)[1]
+
+
 def _step(
     x: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,23 @@ from heliosight.diagnosis.config import DiagnosisConfig
 
 @final
 @dataclass(frozen=True)
+class Part:
+    """Some inputs: a modality, one channel of it, or its steps but the newest so many."""
+
+    modality: str
+    channel: int | None = None
+    but_newest: int = 0
+
+    def columns(self, sample: Sample) -> np.ndarray:
+        """`(N, P)` what a probe is told of them."""
+        found = sample.answers[self.modality]
+        if self.channel is not None:
+            found = found.channel(self.channel)
+        return found.steps(slice(0, found.values.shape[2] - self.but_newest)).features()
+
+
+@final
+@dataclass(frozen=True)
 class Sample:
     """Answers of every modality with targets.
 
@@ -37,6 +54,12 @@ class Sample:
     def features(self) -> dict[str, np.ndarray]:
         """`(N, P)` columns of every modality."""
         return {m: a.features() for m, a in self.answers.items()}
+
+    def select(self, index: np.ndarray) -> Sample:
+        """The windows of `index`."""
+        kept = {m: a.rows(index) for m, a in self.answers.items()}
+        times, y, mask = self.times[index], self.y[index], self.mask[index]
+        return Sample(kept, times, block_rows(times, self.config.block_days), y, mask, self.config)
 
 
 def sample_of(

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
-import numpy as np
-
 from heliosight.core.errors import NotApplicable
 from heliosight.core.records import Finding, Outcome
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.crossing import split
 from heliosight.diagnosis.evidence import Evidence
-from heliosight.diagnosis.use import (
-    PLANTED,
-    Answer,
-    gain_left,
-    held,
-    holdings,
-    missed,
-    needed,
-    underused,
-    used,
-    uses,
-)
+from heliosight.diagnosis.left import gain_left, missed, underused
+from heliosight.diagnosis.sample import Part
+from heliosight.diagnosis.use import PLANTED, Answer, held, holdings, needed, used, uses
 
 
 @final
@@ -168,7 +157,8 @@ class UseVerdict(Check):
         "or known to the forecast from other inputs: benign; used and harmful: fault; used "
         "without gain though held: fault; used and needed: healthy; unresolved: inconclusive. "
         "Whatever the use: a fault when a probe beside the forecast gains more than the smallest "
-        "gain from the modality, and more than half of what its own part brings"
+        "gain from the modality, and more than half of what its own part brings; or when that part "
+        "would bring so much more at its best amplitude, beyond recalibrating the whole forecast"
     )
     level: ClassVar[str] = "standard"
 
@@ -204,8 +194,7 @@ def verdicts(evidence: Evidence) -> dict[str, Verdict]:
 
 def _with_missed(evidence: Evidence, m: str, found: Verdict) -> Verdict:
     """A modality that is used, but far less than it holds, is blocked too."""
-    columns = evidence.own_sample.answers[m].features()
-    found = unless_known(evidence, columns, found)
+    found = unless_known(evidence, Part(m), found)
     if found[0] == "fault":
         return found
     try:
@@ -214,21 +203,22 @@ def _with_missed(evidence: Evidence, m: str, found: Verdict) -> Verdict:
         return found
     if not less:
         return found
-    left = missed(evidence)[m].gain.interval()
+    left, faint = (e.interval() for e in (missed(evidence)[m].gain, missed(evidence)[m].faint))
     brings = uses(evidence)[m].gain.value
     reason = (
         f"its part of the forecast brings {brings:.3f} of R2, and a probe beside the forecast "
-        f"gains {left.value:.3f} [{left.low:.3f}, {left.high:.3f}] more from it"
+        f"gains {left.value:.3f} [{left.low:.3f}, {left.high:.3f}] more from it; at its best "
+        f"amplitude the part would bring {faint.value:.3f} [{faint.low:.3f}, {faint.high:.3f}] more"
     )
     return "fault", "lazy_or_blocked", reason, _BLOCKED
 
 
-def unless_known(evidence: Evidence, columns: np.ndarray, found: Verdict) -> Verdict:
+def unless_known(evidence: Evidence, part: Part, found: Verdict) -> Verdict:
     """An unused input is blocked only if the forecast does not have what it holds from others."""
     if found[1] != "lazy_or_blocked":
         return found
     try:
-        left = gain_left(evidence, columns)
+        left = gain_left(evidence, part)
     except NotApplicable:
         return found
     least, size = evidence.config.smallest_gain, evidence.config.level_of_test

@@ -33,7 +33,8 @@ class Use:
         covariance of the part d with what the rest leaves of y. A part that is right but twice too
         large gains nothing as it is; it is needed all the same.
     rise : rise of the squared error when the block is taken from another time (permutation).
-    brought, known : `(N, L)` terms of the gain and where they are known.
+    fits, size, known : `(N, L)` products of d with what the rest leaves, d^2, and where both are
+        known.
     """
 
     share: Estimate
@@ -41,8 +42,14 @@ class Use:
     best: Estimate
     rise: Estimate
     gain_by_day: tuple[float, ...]
-    brought: np.ndarray
+    fits: np.ndarray
+    size: np.ndarray
     known: np.ndarray
+
+    @property
+    def brought(self) -> np.ndarray:
+        """`(N, L)` terms of the gain."""
+        return np.asarray(2 * self.fits - self.size)
 
 
 def use_of(evidence: Evidence, shifted: np.ndarray) -> Use:
@@ -84,7 +91,8 @@ def use_of(evidence: Evidence, shifted: np.ndarray) -> Use:
         columns.estimate(evidence, best),
         columns.estimate(evidence, lambda s: mean(s, 5)),
         _by_day(2 * both - size, known, y),
-        2 * both - size,
+        both,
+        size,
         known,
     )
 
@@ -186,13 +194,13 @@ def holding(sample: Sample, columns: dict[str, np.ndarray], m: str) -> Holding:
     rest = [x for other, x in columns.items() if other != m] or [np.zeros((len(y), 0))]
     targets = [y, *(probes.planted(columns[m], y, share, config.seed) for share in PLANTED)]
     less = probes.gains(np.concatenate(rest, 1), columns[m], targets, mask, sample.times)
-    found = [_gain(sample, g, t, mask) for g, t in zip(less, targets, strict=True)]
+    found = [gain_of(sample, g, t, mask) for g, t in zip(less, targets, strict=True)]
     size = config.level_of_test
     seen = [s for s, g in zip(PLANTED, found[1:], strict=True) if g.p_above(0.0) < size]
     return Holding(found[0], seen[0] if seen else None)
 
 
-def _gain(sample: Sample, less: np.ndarray, y: np.ndarray, mask: np.ndarray) -> Estimate:
+def gain_of(sample: Sample, less: np.ndarray, y: np.ndarray, mask: np.ndarray) -> Estimate:
     """Estimate of the fall of squared error `(N, L)` in shares of target variance."""
     rows = total([less.sum(1), mask.sum(1)])
     require_sample(sample.rows, less.sum(1), sample.config)
@@ -216,73 +224,3 @@ def held(evidence: Evidence, found: dict[str, Holding]) -> dict[str, Answer]:
         absent = h.gain.p_below(least) < config.level_of_test
         answers[m] = "yes" if hit else "no" if absent and power else "unsure"
     return answers
-
-
-@dataclass(frozen=True)
-class Missed:
-    """What the forecast leaves of a modality.
-
-    Attributes
-    ----------
-    gain : R2 that a ridge probe on the forecast and the modality gains over one on the forecast.
-    beyond : that, less half of what the modality's own part of the forecast brings.
-    """
-
-    gain: Estimate
-    beyond: Estimate
-
-
-def missed(evidence: Evidence) -> dict[str, Missed]:
-    """What the forecast leaves of each modality, computed once.
-
-    The forecast itself is the other regressor, so what the probe need not explain again is out of
-    its way: far sharper than a gain beside the other inputs.
-
-    Raises
-    ------
-    NotApplicable : too few windows.
-    """
-    if "missed" not in evidence.memo:
-        found = uses(evidence)
-        evidence.memo["missed"] = {
-            m: _missed(evidence, evidence.own_sample.answers[m].features(), found[m]) for m in found
-        }
-    known: dict[str, Missed] = evidence.memo["missed"]
-    return known
-
-
-def left_in(evidence: Evidence, columns: np.ndarray) -> np.ndarray:
-    """`(N, L)` fall of the squared error that columns bring a probe beside the forecast."""
-    own = evidence.own_sample
-    if min(len(train) for train in probes.Folds.of(own.times).train) < 20:
-        raise NotApplicable("a probe needs 20 windows to fit on in every fold", "fewer")
-    return probes.gains(evidence.forecast, columns, [own.y], own.mask, own.times)[0]
-
-
-def gain_left(evidence: Evidence, columns: np.ndarray) -> Estimate:
-    """R2 that columns bring a probe beside the forecast."""
-    own = evidence.own_sample
-    return _gain(own, left_in(evidence, columns), own.y, own.mask)
-
-
-def _missed(evidence: Evidence, columns: np.ndarray, use: Use) -> Missed:
-    own = evidence.own_sample
-    less = left_in(evidence, columns)
-    sums = total([less.sum(1), own.mask.sum(1), use.brought.sum(1), use.known.sum(1)])
-    terms = Columns({"sums": sums, **moments("y", own.y, own.mask)})
-
-    def beyond(s: dict[str, np.ndarray]) -> np.ndarray:
-        part = s["sums"]
-        left = part[..., 0] / np.maximum(part[..., 1], 1.0)
-        brought = part[..., 2] / np.maximum(part[..., 3], 1.0)
-        return np.asarray((left - brought / 2) / variance(s, "y"))
-
-    return Missed(_gain(own, less, own.y, own.mask), terms.estimate(evidence, beyond))
-
-
-def underused(evidence: Evidence) -> dict[str, bool]:
-    """Whether a modality holds more for the target than twice what the forecast takes from it."""
-    config = evidence.config
-    found = missed(evidence)
-    p = [max(f.gain.p_above(config.smallest_gain), f.beyond.p_above(0.0)) for f in found.values()]
-    return dict(zip(found, discoveries(p, config.level_of_test), strict=True))

@@ -46,6 +46,19 @@ def preserved(module: nn.Module) -> Iterator[None]:
             step()
 
 
+def hidden_modules(module: nn.Module) -> list[nn.Module]:
+    """Modules in plain lists, tuples and dicts, which torch does not know as part of the module."""
+    known = {id(part) for part in module.modules()}
+    found = []
+    for part in module.modules():
+        for key, value in vars(part).items():
+            if key.startswith("_") or not isinstance(value, (list, tuple, dict)):
+                continue
+            inside = value.values() if isinstance(value, dict) else value
+            found += [m for m in inside if isinstance(m, nn.Module) and id(m) not in known]
+    return found
+
+
 def _tensors(module: nn.Module) -> list[Tensor]:
     plain = [v for m in module.modules() for v in vars(m).values() if isinstance(v, Tensor)]
     return [*module.parameters(), *module.buffers(), *plain]
@@ -147,9 +160,10 @@ def doubled(subject: Subject) -> Iterator[Subject]:
     """
     default = torch.get_default_dtype()
     with ExitStack() as stack:
-        stack.enter_context(preserved(subject.module))
-        for module in subject.module.modules():
-            _double(module)
+        for root in (subject.module, *hidden_modules(subject.module)):
+            stack.enter_context(preserved(root))
+            for module in root.modules():
+                _double(module)
         stack.callback(torch.set_default_dtype, default)
         torch.set_default_dtype(torch.float64)
         stack.enter_context(_DoubleMode())

@@ -28,8 +28,9 @@ from heliosight.zoo.table import text
 Answer = TypeVar("Answer")
 DECIDED_BY = (
     "core", "diagnosis", "subject", "zoo", "evaluation/bootstrap.py", "workflows/certify_cases.py",
+    "workflows/certify_windows.py",
 )  # fmt: skip
-DIAGNOSIS = DiagnosisConfig(windows=400, shifts=8, subset=24, chunk=64, explained=16)
+DIAGNOSIS = DiagnosisConfig(windows=512, shifts=8, subset=24, chunk=64, explained=16)
 
 
 def run(run: Run, verb: str = "") -> StageResult:

@@ -21,6 +21,7 @@ from heliosight.diagnosis.verdict import faults
 from heliosight.models import Forecaster
 from heliosight.subject import Subject, adapter, wrap
 from heliosight.workflows.certify_models import Wanted, keep_trained, trained, untrained
+from heliosight.workflows.certify_windows import Handed
 from heliosight.workflows.certify_worlds import TEST_HOURS, World, world
 from heliosight.zoo import healthy
 from heliosight.zoo.cases import Case
@@ -82,8 +83,9 @@ def run_one(bench: Bench, case: Case) -> CertifiedCase:
     start = time.process_time()
     ready = _ready_foreign(bench, case) if case.stratum == "natural" else _ready(bench, case)
     found = diagnose(
-        ready.subject, ready.batch, bench.config, records=ready.log,
-        explainers=ready.explainers, shared=_shared(bench, case),
+        ready.subject, ready.source, bench.config, issue_times=ready.source.times,
+        data_times=ready.source.all_times, records=ready.log, explainers=ready.explainers,
+        shared=_shared(bench, case),
     )  # fmt: skip
     record = replace(
         _record(case, found, ready),
@@ -101,7 +103,7 @@ def _quiet() -> None:
 @dataclass(frozen=True)
 class _Ready:
     subject: Subject
-    batch: Batch
+    source: Handed
     took: bool
     note: str
     rules: dict[str, bool]
@@ -132,7 +134,7 @@ def _ready(bench: Bench, case: Case) -> _Ready:
     explained = bool(case.hard) and healthy.BY_ID[case.hard].explained
     explainers = {planting.explainer: WRONG[planting.explainer]} if planting.explainer else RIGHT
     asked = explainers if planting.explainer or explained else None
-    return _Ready(subject, batch, done, note, rules, log, asked)
+    return _Ready(subject, Handed(batch, wanted.world), done, note, rules, log, asked)
 
 
 _TRUTHS: dict[str, Truth] = {}
@@ -149,8 +151,9 @@ def _truth(bench: Bench, case: Case, model: Forecaster, place: World) -> Truth:
 
 def _shared(bench: Bench, case: Case) -> dict[Any, Any]:
     """What a diagnosis knows of the windows alone: cases on the same windows share it."""
-    law = case.planting.law or case.planting.recipe.law
-    told = [case.spectrum, law, case.planting.recipe.copy, case.span, dump(case.planting.loader)]
+    recipe = case.planting.recipe
+    laws = [case.planting.law or recipe.law, recipe.law, recipe.copy]
+    told = [case.spectrum, laws, case.span, dump(case.planting.loader)]
     return _SHARED.setdefault(digest([bench.store.name, *told]), {})
 
 
@@ -206,7 +209,8 @@ def _ready_foreign(bench: Bench, case: Case) -> _Ready:
         model, place.windows.spec, call=call, output=torch.expm1, name=case.name,
         example=rows.select(slice(0, 3)),
     )  # fmt: skip
-    return _Ready(subject, place.batch(place.span(case.span)), True, "built so", {})
+    source = Handed(place.batch(place.span(case.span)), place)
+    return _Ready(subject, source, True, "built so", {})
 
 
 def _record(case: Case, found: Diagnosis, ready: _Ready) -> CertifiedCase:

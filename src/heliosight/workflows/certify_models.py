@@ -40,8 +40,8 @@ from heliosight.zoo.healthy import recalibrate
 from heliosight.zoo.recipes import Recipe
 
 WEIGHTS, LOG = "weights.safetensors", "log.jsonl"
-RATE, EPOCHS, EPOCH_WINDOWS, BATCH = 3e-3, 6, 960, 64
-QUICK_WINDOWS = 448
+RATE, EPOCHS, EPOCH_WINDOWS, BATCH = 3e-3, 8, 960, 64
+QUICK_EPOCHS, QUICK_WINDOWS = 6, 448
 TRAINED_BY = (
     "sun", "models", "training", "zoo/worlds.py", "zoo/recipes.py", "zoo/architectures.py",
     "workflows/certify_models.py", "workflows/certify_worlds.py",
@@ -151,10 +151,11 @@ def settings_of(wanted: Wanted, model: Forecaster) -> TrainingConfig:
     images: str = config_of(wanted).images.type
     rates = {images: RATE * recipe.image_rate} if recipe.image_rate != 1.0 else {}
     groups = tuple(g for g in model.modules_by_group() if g != images)
-    stages = (StageConfig("all", EPOCHS, groups),) if recipe.frozen else ()
+    epochs = QUICK_EPOCHS if wanted.quick else EPOCHS
+    stages = (StageConfig("all", epochs, groups),) if recipe.frozen else ()
     return TrainingConfig(
         seed=wanted.seed,
-        epochs=None if stages else EPOCHS,
+        epochs=None if stages else epochs,
         epoch_windows=QUICK_WINDOWS if wanted.quick else EPOCH_WINDOWS,
         batch_size=BATCH,
         checkpoint_steps=0,

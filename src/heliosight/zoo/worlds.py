@@ -86,12 +86,14 @@ _SHARED = {"size": 16, "image_cadence_hours": CADENCE, "missing": 0.0, "bad_fram
 SPECTRA = {
     "A": Spectrum(
         "A",
-        SunConfig(start="2011-01-01", end="2019-01-01", seed=11, **_SHARED),  # type: ignore[arg-type]
+        SunConfig(
+            start="2011-01-01", end="2021-07-01", seed=11, cycle_phase=0.95, **_SHARED,  # type: ignore[arg-type]
+        ),
     ),
     "B": Spectrum(
         "B",
         SunConfig(
-            start="2001-01-01", end="2009-01-01", seed=29, cycle_phase=0.45, noise=0.5,
+            start="2001-01-01", end="2011-07-01", seed=31, cycle_phase=0.78, noise=0.5,
             image_noise=2.0, **_SHARED,  # type: ignore[arg-type]
         ),
         Law(images=0.3, wind=0.35, interaction=0.1, near=30.0, far=84.0, noise_hours=18.0),

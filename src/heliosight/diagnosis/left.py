@@ -1,0 +1,141 @@
+"""What the forecast leaves of some inputs: the gain of a probe that has the forecast already.
+
+The forecast itself is the other regressor, so what the probe need not explain again is out of its
+way: far sharper than a gain beside the other inputs. Where the data hold other windows, the probe
+is learned from those, many more than are diagnosed, and only its few answers are fitted here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from heliosight.core.errors import NotApplicable
+from heliosight.diagnosis import probes
+from heliosight.diagnosis.blocks import Estimate, discoveries
+from heliosight.diagnosis.evidence import Evidence
+from heliosight.diagnosis.sample import Part
+from heliosight.diagnosis.sums import Columns, covariance, moments, products, total, variance
+from heliosight.diagnosis.use import Use, gain_of, uses
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What the forecast leaves of a modality.
+
+    Attributes
+    ----------
+    gain : R2 that a ridge probe on the forecast and the modality gains over one on the forecast.
+    beyond : that, less half of what the modality's own part of the forecast brings.
+    faint : R2 that the part alone would bring at its best amplitude more than it does, less what
+        recalibrating the whole forecast recovers: a part that is right and too small.
+    fainter : that, less half of what the part brings.
+    """
+
+    gain: Estimate
+    beyond: Estimate
+    faint: Estimate
+    fainter: Estimate
+
+
+def missed(evidence: Evidence) -> dict[str, Missed]:
+    """What the forecast leaves of each modality, computed once.
+
+    Raises
+    ------
+    NotApplicable : too few windows.
+    """
+    if "missed" not in evidence.memo:
+        found = uses(evidence)
+        evidence.memo["missed"] = {m: _missed(evidence, Part(m), found[m]) for m in found}
+    known: dict[str, Missed] = evidence.memo["missed"]
+    return known
+
+
+def left_in(evidence: Evidence, part: Part) -> np.ndarray:
+    """`(N, L)` fall of the squared error that some inputs bring a probe beside the forecast."""
+    own = evidence.own_sample
+    if min(len(train) for train in probes.Folds.of(own.times).train) < 20:
+        raise NotApplicable("a probe needs 20 windows to fit on in every fold", "fewer")
+    columns = told(evidence, part)
+    return probes.gains(evidence.forecast, columns, [own.y], own.mask, own.times)[0]
+
+
+def told(evidence: Evidence, part: Part) -> np.ndarray:
+    """`(N, P)` columns of some inputs, or what a probe learned from other windows says of them."""
+
+    def compute() -> np.ndarray:
+        past, own = evidence.past, evidence.own_sample
+        columns = part.columns(own)
+        if past is None:
+            return columns
+        said = probes.learned(part.columns(past), past.y, past.mask, past.times, columns)
+        return said if said.any() else columns
+
+    found: np.ndarray = evidence.of_windows(("told", part), compute)
+    return found
+
+
+def gain_left(evidence: Evidence, part: Part) -> Estimate:
+    """R2 that some inputs bring a probe beside the forecast."""
+    own = evidence.own_sample
+    return gain_of(own, left_in(evidence, part), own.y, own.mask)
+
+
+def _missed(evidence: Evidence, part: Part, use: Use) -> Missed:
+    own = evidence.own_sample
+    less = left_in(evidence, part)
+    sums = total([less.sum(1), own.mask.sum(1), use.brought.sum(1), use.known.sum(1)])
+    terms = Columns({"sums": sums, **moments("y", own.y, own.mask)})
+
+    def beyond(s: dict[str, np.ndarray]) -> np.ndarray:
+        part = s["sums"]
+        left = part[..., 0] / np.maximum(part[..., 1], 1.0)
+        brought = part[..., 2] / np.maximum(part[..., 3], 1.0)
+        return np.asarray((left - brought / 2) / variance(s, "y"))
+
+    found = gain_of(own, less, own.y, own.mask), terms.estimate(evidence, beyond)
+    return Missed(*found, *_faint(evidence, use))
+
+
+def _faint(evidence: Evidence, use: Use) -> tuple[Estimate, Estimate]:
+    """How much too small a part is, beyond a forecast that is too small as a whole.
+
+    With c the mean product of the part d with what the rest leaves of y, the best amplitude brings
+    c^2 / d^2 and the present one 2 c - d^2; a forecast with the slope b of y on f loses
+    (b - 1)^2 Var f.
+    """
+    f, (y, mask) = evidence.forecast, evidence.observed
+    sums = total([use.fits.sum(1), use.size.sum(1), use.known.sum(1)])
+    terms = Columns(
+        {"sums": sums, **moments("f", f, mask), **moments("y", y, mask),
+         **products("fy", f, y, mask)}
+    )  # fmt: skip
+
+    def faint(s: dict[str, np.ndarray], kept: float) -> np.ndarray:
+        count, spread = np.maximum(s["sums"][..., 2], 1.0), variance(s, "y")
+        c, d = (s["sums"][..., i] / count / spread for i in (0, 1))
+        slope = covariance(s, "fy", "f", "y") / np.maximum(variance(s, "f"), 1e-300)
+        whole = (slope - 1) ** 2 * variance(s, "f") / spread
+        best = c * np.abs(c) / np.maximum(d, 1e-12)
+        return np.asarray(best - (1 + kept) * (2 * c - d) - whole)
+
+    return (
+        terms.estimate(evidence, lambda s: faint(s, 0.0)),
+        terms.estimate(evidence, lambda s: faint(s, 0.5)),
+    )
+
+
+def underused(evidence: Evidence) -> dict[str, bool]:
+    """Whether a modality holds more for the target than twice what the forecast takes from it.
+
+    Either a probe finds that beside the forecast, or its part of the forecast is right and so much
+    too small.
+    """
+    config, found = evidence.config, missed(evidence)
+    least = config.smallest_gain
+    p = [max(f.gain.p_above(least), f.beyond.p_above(0.0)) for f in found.values()]
+    p += [max(f.faint.p_above(least), f.fainter.p_above(0.0)) for f in found.values()]
+    hits = discoveries(p, config.level_of_test)
+    return {m: hits[i] or hits[len(found) + i] for i, m in enumerate(found)}
