@@ -178,3 +178,29 @@ def outcome(diagnosis, check, subject=None):
     found = [f for f in diagnosis.findings if f.check == check and subject in (None, f.subject)]
     assert found, f"no finding {check} {subject}"
     return found[0]
+
+
+class Source:
+    """Windows of a batch by issue time, as a loader hands them out."""
+
+    def __init__(self, batch):
+        self.whole, self.spec = batch, SPEC
+        self.times = batch.issue_time.numpy()
+
+    def batch(self, issue_times, image_shift=None):
+        del image_shift
+        return self.whole.select(torch.as_tensor(np.searchsorted(self.times, issue_times)))
+
+
+def with_past(n=260, past=400, change=None, **world):
+    """A source whose last `n` windows are asked about, and their issue times.
+
+    change : done to the images `(n, C, T, H, W)` of those windows alone.
+    """
+    batch = windows(n=n + past, **world)
+    if change is not None:
+        images = batch.inputs["images"].clone()
+        images[past:] = change(images[past:])
+        batch = batch.with_inputs({"images": images})
+    source = Source(batch)
+    return source, source.times[past:]

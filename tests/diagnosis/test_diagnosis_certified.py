@@ -7,8 +7,9 @@ from torch import nn
 
 from heliosight.diagnosis import DiagnosisConfig, diagnose
 from heliosight.diagnosis.evidence import Evidence
+from heliosight.diagnosis.left import missed
+from heliosight.diagnosis.sample import Part
 from heliosight.diagnosis.usage import judge, unless_known
-from heliosight.diagnosis.use import missed
 from heliosight.subject import examine, wrap
 
 
@@ -49,8 +50,7 @@ def test_an_unused_input_is_not_blocked_when_the_forecast_knows_what_it_holds():
         subject = line(image=image, wind=0.3)
         with examine(subject):
             evidence = Evidence(subject, batch, DiagnosisConfig(shifts=8))
-            columns = evidence.own_sample.answers["images"].features()
-            assert unless_known(evidence, columns, verdict)[1] == cause
+            assert unless_known(evidence, Part("images"), verdict)[1] == cause
 
 
 def test_frames_handed_out_backwards_leave_the_state_carried():

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 from diagnosis_explainers import gradient_x_input
-from diagnosis_worlds import LEADS, SPEC, windows
+from diagnosis_worlds import LEADS, SPEC, Source, windows
 from torch import nn
 
 from heliosight.core.spec import ForecastSpec
@@ -119,10 +119,10 @@ def log(feature_scale=1.0, loss_scale=1.0):
 
 
 def findings(change=None, batch=None, config=CONFIG, records=None):
-    batch = windows(n=260) if batch is None else batch
+    source = Source(windows(n=500) if batch is None else batch)
     found = diagnose(
-        subject(change), batch, config, explainers={"gradient": gradient_x_input},
-        records=records or log(),
+        subject(change), source, config, issue_times=source.times[240:], data_times=source.times,
+        explainers={"gradient": gradient_x_input}, records=records or log(),
     )  # fmt: skip
     return {(f.check, f.subject, f.statistic): f for f in found.findings}
 
@@ -134,7 +134,7 @@ def plain():
 
 @pytest.fixture(scope="module")
 def versions():
-    batch = windows(n=260)
+    batch = windows(n=500)
     other = {m: batch.inputs[m] * unit for m, unit in UNITS.items()}
     return {
         "rescaled": findings(rescaled, records=log(FACTOR, FACTOR)),

@@ -110,11 +110,16 @@ def arrivals(evidence: Evidence) -> dict[tuple[str, int], Arrival]:
     for m, answers in own.answers.items():
         for i in range(answers.raw.shape[1]):
             now, then = answers.raw[:, i], past.answers[m].raw[:, i]
-            if now[:, 1].any() and then[:, 1].any():
+            if _varies(now) and _varies(then):
                 found[m, i] = arrival(own, now, past, then)
     if not found:
         raise NotApplicable("arrival is asked of channels that vary", "none does")
     return found
+
+
+def _varies(raw: np.ndarray) -> bool:
+    """More than rounding."""
+    return bool((raw[:, 1] > 1e-9 * np.abs(raw[:, 0])).any())
 
 
 def arrival(own: Sample, now: np.ndarray, past: Sample, then: np.ndarray) -> Arrival:

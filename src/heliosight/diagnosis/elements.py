@@ -18,7 +18,7 @@ from heliosight.core.seeding import torch_stream
 from heliosight.diagnosis.blocks import Estimate, TooFew, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
-from heliosight.diagnosis.left import gain_left
+from heliosight.diagnosis.left import gain_left, missed
 from heliosight.diagnosis.sample import Part
 from heliosight.diagnosis.usage import Verdict, judge, unless_known
 from heliosight.diagnosis.use import (
@@ -33,7 +33,9 @@ from heliosight.diagnosis.use import (
 )
 
 GROUPS, SHIFTS = 14, 6
+FEW = 128  # windows that a channel of images is replaced in
 HELD = 0.95
+OWN_SHARE = 0.03  # of what the modality moves: a weak branch may look back and remember well
 
 
 @final
@@ -96,8 +98,8 @@ class Channels(Check):
 
     def _use(self, evidence: Evidence, m: str, i: int) -> Use:
         """A series is cheap to encode again: all windows and more shifts than for images."""
-        series = evidence.batch.inputs[m].ndim == 3 and evidence.crossable
-        every, count = (1, SHIFTS) if series else (2, 2)
+        series, n = evidence.batch.inputs[m].ndim == 3 and evidence.crossable, len(evidence.batch)
+        every, count = (1, SHIFTS) if series else (max(1, n // FEW), 2)
         axis = 1 if evidence.batch.inputs[m].ndim == 5 else 2
         index = np.arange(len(evidence.batch))[::every]
         kept = []
@@ -307,8 +309,9 @@ class Frames(Check):
     cost: ClassVar[str] = "20 F per window of the subset and modality"
     rule: ClassVar[str] = (
         "time is unused when freezing, shuffling and reversing the steps all move less than the "
-        "smallest use (equivalence tests); short sight is a fault only when a probe gains from "
-        "the steps before those that hold 95 % of the use"
+        "smallest use and than 3 % of what the modality moves (equivalence tests); short sight is "
+        "a fault only when a probe gains from the steps before those that hold 95 % of the use, "
+        "and not asked of a part that is too small as a whole"
     )
     level: ClassVar[str] = "standard"
 
@@ -328,7 +331,8 @@ class Frames(Check):
             reason = "the forecast hardly moves with it (judged in USE)"
             return self.finding(m, "not_applicable", "", None, reason)
         utilities = (p.static, p.shuffled, p.reversed)
-        unused = all(u.p_below(config.smallest_use) < config.level_of_test for u in utilities)
+        least = smallest_effect(evidence, m)
+        unused = all(u.p_below(least) < config.level_of_test for u in utilities)
         count = evidence.batch.inputs[m].shape[2 if evidence.batch.inputs[m].ndim == 5 else 1]
         statistic = "share of variance that moves when all steps become the newest"
         text = (
@@ -338,6 +342,9 @@ class Frames(Check):
         value = p.static.interval()
         if p.reach > count // 2 and not unused:
             return self.finding(m, "healthy", statistic, value, text)
+        if _too_faint(evidence, m):
+            text += "; its part is too small as a whole (judged in USE)"
+            return self.finding(m, "not_applicable", statistic, value, text)
         older = older_steps_hold(evidence, m, 1 if unused else p.reach)
         if older == "yes":
             cause = "time_unused" if unused else "short_sight"
@@ -352,6 +359,22 @@ class Frames(Check):
             return self.finding(m, "healthy", statistic, value, text)
         text += "; whether the steps before hold more is not resolved"
         return self.finding(m, "inconclusive", statistic, value, text)
+
+
+def smallest_effect(evidence: Evidence, m: str) -> float:
+    """Share of forecast variance that counts as an effect inside a modality.
+
+    The smallest use, or 3 % of what the modality moves where that is less.
+    """
+    return min(evidence.config.smallest_use, OWN_SHARE * uses(evidence)[m].share.value)
+
+
+def _too_faint(evidence: Evidence, m: str) -> bool:
+    """A part that is right and half too small misses older steps as it misses the newest."""
+    try:
+        return missed(evidence)[m].fainter.value > 0
+    except NotApplicable:
+        return False
 
 
 def older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:

@@ -1,8 +1,8 @@
 """What the forecast leaves of some inputs: the gain of a probe that has the forecast already.
 
 The forecast itself is the other regressor, so what the probe need not explain again is out of its
-way: far sharper than a gain beside the other inputs. Where the data hold other windows, the probe
-is learned from those, many more than are diagnosed, and only its few answers are fitted here.
+way: far sharper than a gain beside the other inputs. Where the data hold other windows, a probe
+learned from those, many more than are diagnosed, says what it has to say first.
 """
 
 from __future__ import annotations
@@ -62,18 +62,23 @@ def left_in(evidence: Evidence, part: Part) -> np.ndarray:
     return probes.gains(evidence.forecast, columns, [own.y], own.mask, own.times)[0]
 
 
-def told(evidence: Evidence, part: Part) -> np.ndarray:
-    """`(N, P)` columns of some inputs, or what a probe learned from other windows says of them."""
+def told(evidence: Evidence, part: Part) -> list[np.ndarray]:
+    """What a probe learned from other windows says of some inputs `(N, L)`, then columns `(N, P)`.
 
-    def compute() -> np.ndarray:
+    That probe was fitted to what the other modalities leave of the target there.
+    """
+
+    def compute() -> list[np.ndarray]:
         past, own = evidence.past, evidence.own_sample
         columns = part.columns(own)
         if past is None:
-            return columns
-        said = probes.learned(part.columns(past), past.y, past.mask, past.times, columns)
-        return said if said.any() else columns
+            return [columns]
+        others = [Part(m).columns(past) for m in past.answers if m != part.modality]
+        rest = np.concatenate(others, 1) if others else np.zeros((len(past.times), 0))
+        said = probes.learned(rest, part.columns(past), past.y, past.mask, past.times, columns)
+        return [said, columns]
 
-    found: np.ndarray = evidence.of_windows(("told", part), compute)
+    found: list[np.ndarray] = evidence.of_windows(("told", part), compute)
     return found
 
 
@@ -103,8 +108,8 @@ def _faint(evidence: Evidence, use: Use) -> tuple[Estimate, Estimate]:
     """How much too small a part is, beyond a forecast that is too small as a whole.
 
     With c the mean product of the part d with what the rest leaves of y, the best amplitude brings
-    c^2 / d^2 and the present one 2 c - d^2; a forecast with the slope b of y on f loses
-    (b - 1)^2 Var f.
+    c^2 / d^2, (c - d^2)^2 / d^2 more than the present one; a forecast with the slope b of y on f
+    loses (b - 1)^2 Var f. Only too small counts: c above d^2, b above 1.
     """
     f, (y, mask) = evidence.forecast, evidence.observed
     sums = total([use.fits.sum(1), use.size.sum(1), use.known.sum(1)])
@@ -117,9 +122,9 @@ def _faint(evidence: Evidence, use: Use) -> tuple[Estimate, Estimate]:
         count, spread = np.maximum(s["sums"][..., 2], 1.0), variance(s, "y")
         c, d = (s["sums"][..., i] / count / spread for i in (0, 1))
         slope = covariance(s, "fy", "f", "y") / np.maximum(variance(s, "f"), 1e-300)
-        whole = (slope - 1) ** 2 * variance(s, "f") / spread
-        best = c * np.abs(c) / np.maximum(d, 1e-12)
-        return np.asarray(best - (1 + kept) * (2 * c - d) - whole)
+        whole = np.maximum(slope - 1, 0.0) ** 2 * variance(s, "f") / spread
+        larger = np.maximum(c - d, 0.0) ** 2 / np.maximum(d, 1e-12)
+        return np.asarray(larger - whole - kept * np.maximum(2 * c - d, 0.0))
 
     return (
         terms.estimate(evidence, lambda s: faint(s, 0.0)),

@@ -14,14 +14,11 @@ from heliosight.core.records import Finding, Interval
 from heliosight.core.seeding import torch_stream
 from heliosight.diagnosis.blocks import Estimate, jackknife
 from heliosight.diagnosis.check import Check
-from heliosight.diagnosis.elements import older_steps_hold, profile
+from heliosight.diagnosis.elements import older_steps_hold, profile, smallest_effect
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.exact import floating
 from heliosight.diagnosis.recurrence import dependence
-from heliosight.diagnosis.use import uses
 from heliosight.subject import capture_calls, change_inputs, doubled, flat_tensors
-
-OWN_SHARE = 0.03  # of what the modality moves: a weak branch may remember well
 
 
 @final
@@ -80,7 +77,7 @@ class StateRemembers(Check):
             f"resetting the state before frame {half} of {count} moves {i.value:.3g} "
             f"[{i.low:.3g}, {i.high:.3g}] of the forecast's variance"
         )
-        least = min(config.smallest_use, OWN_SHARE * uses(evidence)[m].share.value)
+        least = smallest_effect(evidence, m)
         if effect.p_above(least) < config.level_of_test:
             return self.finding(role, "healthy", statistic, value, text)
         if profile(evidence, m).reach > half:

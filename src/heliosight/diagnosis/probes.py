@@ -42,7 +42,7 @@ class Folds:
 
 def gains(
     rest: np.ndarray,
-    own: np.ndarray,
+    own: np.ndarray | Sequence[np.ndarray],
     targets: Sequence[np.ndarray],
     mask: np.ndarray,
     times: np.ndarray,
@@ -51,9 +51,11 @@ def gains(
 
     Parameters
     ----------
-    rest, own : `(N, P)` columns; `rest` may have none. targets : `(N, L)` each, of one mask.
+    rest, own : `(N, P)` columns; `rest` may have none. Of several `own`, each is asked about what
+        those before it leave. targets : `(N, L)` each, of one mask.
     times : `(N,)` issue times [s], rising.
     """
+    asked = [own] if isinstance(own, np.ndarray) else own
     y = np.concatenate([np.where(mask, t, np.nan) for t in targets], 1)
     found = np.zeros_like(y)
     folds = Folds.of(times)
@@ -61,8 +63,10 @@ def gains(
         mean = np.nan_to_num(np.nanmean(y[train], 0))
         centred = np.nan_to_num(y - mean)
         left, base = _step(rest, centred[train], train, test, times)
-        _, more = _step(own, left, train, test, times)
-        before, after = centred[test] - base, centred[test] - base - more
+        before = after = centred[test] - base
+        for columns in asked:
+            left, more = _step(columns, left, train, test, times)
+            after = after - more
         found[test] = before**2 - after**2
     found = np.where(np.isnan(y), 0.0, found)
     return np.split(found, len(targets), 1)
@@ -81,16 +85,23 @@ def errors(x: np.ndarray, y: np.ndarray, mask: np.ndarray, times: np.ndarray) ->
 
 
 def learned(
-    x: np.ndarray, y: np.ndarray, mask: np.ndarray, times: np.ndarray, at: np.ndarray
+    rest: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    mask: np.ndarray,
+    times: np.ndarray,
+    at: np.ndarray,
 ) -> np.ndarray:
-    """`(K, L)` what columns `at` `(K, P)` say of the target to a probe fitted on other windows.
+    """`(K, L)` what columns `at` `(K, P)` say of what `rest` `(N, Q)` leaves of the target.
 
-    0 everywhere when the inner folds choose "nothing".
+    The probe is fitted on other windows, `x` `(N, P)`; 0 everywhere when the inner folds choose
+    "nothing".
     """
     known = np.where(mask, y, np.nan)
     centred = np.nan_to_num(known - np.nan_to_num(np.nanmean(known, 0)))
     train, test = np.arange(len(x)), len(x) + np.arange(len(at))
-    return _step(np.concatenate([x, at]), centred, train, test, times)[1]
+    left, _ = _step(rest, centred, train, train[:1], times)
+    return _step(np.concatenate([x, at]), left, train, test, times)[1]
 
 
 def _step(

@@ -17,11 +17,12 @@ from heliosight.zoo.worlds import CHANNELS, LEADS, STEPS, WIND
 
 NaturalFault = Literal[
     "healthy_tuple", "healthy_tensor", "position_on_batch", "single_key", "state_dropped",
-    "same_frame",
+    "same_frame", "unlisted_layer",
 ]  # fmt: skip
 # What a right diagnosis may name; nothing for the healthy twins. A position code added along the
 # batch axis of a batch_first model, cross-attention with one key, a cell called without its state,
-# and a loop that feeds the same frame at every step are all found in public code.
+# a loop that feeds the same frame at every step, and weights that no parameter list holds are all
+# found in public code.
 NATURAL: dict[str, tuple[str, ...]] = {
     "healthy_tuple": (),
     "healthy_tensor": (),
@@ -29,6 +30,7 @@ NATURAL: dict[str, tuple[str, ...]] = {
     "single_key": ("single_token",),
     "state_dropped": ("state_not_carried", "steps_not_connected"),
     "same_frame": ("same_frame", "steps_not_connected"),
+    "unlisted_layer": ("unregistered_weights",),
 }
 WIDTH = 12
 
@@ -144,13 +146,18 @@ class ForeignNet(nn.Module):
         self.cross = CrossModal() if fault == "single_key" else None
         width = 5 * WIDTH + (WIDTH if self.cross is not None else 0)
         self.fusion = nn.Linear(width, 48)
+        # a plain list: torch does not know the layer, no optimiser or checkpoint will see it
+        self.unlisted = [nn.Linear(48, 48)] if fault == "unlisted_layer" else []
         self.head = nn.Linear(48, LEADS)
 
     def joined(self, sdo: Tensor, omni: Tensor) -> Tensor:
         """What the readout reads, `(B, 48)`."""
         sun, wind = self.sun(sdo), self.wind(omni)
         parts = [sun, wind] if self.cross is None else [sun, wind, self.cross(sun, wind)]
-        return torch.tanh(self.fusion(torch.cat(parts, 1)))
+        x = torch.tanh(self.fusion(torch.cat(parts, 1)))
+        for layer in self.unlisted:
+            x = torch.tanh(layer(x))
+        return x
 
     def forward(self, sdo: Tensor, omni: Tensor) -> Tensor:
         """Forecast of log1p(ap), `(B, L)`."""
