@@ -31,6 +31,7 @@ DECIDED_BY = (
     "workflows/certify_windows.py",
 )  # fmt: skip
 DIAGNOSIS = DiagnosisConfig(windows=512, shifts=8, subset=24, chunk=64, explained=16)
+QUICK_DIAGNOSIS = replace(DIAGNOSIS, shifts=4, subset=12, probed=192)
 
 
 def run(run: Run, verb: str = "") -> StageResult:
@@ -42,11 +43,12 @@ def run(run: Run, verb: str = "") -> StageResult:
     folder = run.folder / "certify" / ("quick" if config.quick else config.half)
     spectrum = HALVES[config.half][1]
     store = keep_sun(run.folder / "certify" / "suns", spectrum, config.quick)
-    bench = Bench(folder, store, DIAGNOSIS, code_hash(DECIDED_BY), config.quick)
+    asked_of = QUICK_DIAGNOSIS if config.quick else DIAGNOSIS
+    bench = Bench(folder, store, asked_of, code_hash(DECIDED_BY), config.quick)
     asked = cases(config.half, size)
     done = _made(bench, asked, config.workers)
     found = certificate(done, config.half, bench.code)
-    key = run.key("certify", config, bench.code, dump(DIAGNOSIS))
+    key = run.key("certify", config, bench.code, dump(asked_of))
     found = replace(found, provenance=run.provenance(key, {"sun": store.name}))
     records.save(folder / "certificate", found)
     page = write_certificate_page(folder / "certificate.html", found)
