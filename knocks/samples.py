@@ -19,8 +19,14 @@ from torch import nn
 
 from heliosight.core import records
 from heliosight.core.clock import DAY, HOUR, to_seconds, to_text
-from heliosight.core.files import MANIFEST, read_npz
+from heliosight.core.files import MANIFEST, folder_in_making, read_npz, write_json
 from heliosight.core.issued import IssuedArrays, IssuedForecast
+from heliosight.core.records_explain import (
+    AttributionSurvey,
+    Claim,
+    ExplanationScore,
+    ScoredModel,
+)
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.tables import Moments, SeriesTable
 from heliosight.data.assemble import require_file
@@ -45,6 +51,7 @@ from heliosight.training.checkpoint import Identity, Position, read_checkpoint, 
 from heliosight.training.journal import read_log
 from heliosight.training.transfer import take_weights
 from heliosight.training.weights import load_weights, save_weights
+from heliosight.workflows.explain import IMPORTANCE, saved
 from heliosight.workflows.published import (
     PublishedConfig,
     load_published,
@@ -170,6 +177,46 @@ def diagnosis(folder: Path) -> Path:
     return folder / "record"
 
 
+def explained(folder: Path) -> Path:
+    """What the explanation stage leaves: one record with its arrays, and importance beside it."""
+    check = records.SelfCheck("faithfulness", True, 0.1, "beats random maps", "p 0.05 of 19")
+    record = records.Explanation(
+        method="occlusion", target="mean_ap_day2", units="ap (2 nT)", channels=("aia_193",),
+        frame_times=(to_text(START),), checks=(check,),
+    )  # fmt: skip
+    profile = {"name": "modalities", "labels": ["images"], "value": [1.0], "how": "replaced"}
+    with folder_in_making(folder / "explain") as making:
+        records.save(making / "00_occlusion", record, {"images": np.ones((1, 1, 4, 4))})
+        write_json(making / IMPORTANCE, {"profiles": [profile], "notes": []})
+    return folder / "explain"
+
+
+def scored(folder: Path) -> Path:
+    """Explanations of one model held to a truth, with all that is summed up from them."""
+    scores = {"occlusion": {"mass": 0.5}, "centre": {"mass": 0.1}}
+    model = ScoredModel(world="still", seed=1, skill=0.6, achievable=0.8, scores=scores, windows=4)
+    span = records.Interval(0.5, 0.4, 0.6, how="bootstrap")
+    record = ExplanationScore(
+        target="mean_ap_day2", definitions={"mass": "share on the truth"}, models=(model,),
+        rows=(records.SkillRow("occlusion", "all models", {"mass": span}),),
+        claims=(Claim("mass is at least 3", 5.0, True, "[4, 6]"),),
+    )  # fmt: skip
+    records.save(folder / "score", record)
+    return folder / "score"
+
+
+def survey(folder: Path) -> Path:
+    """One method over many windows."""
+    record = AttributionSurvey(method="hires_cam", units="ap (2 nT)", windows=4, icc_windows=0.2)
+    records.save(folder / "survey", record, {"profile": np.ones(4), "disc": np.ones((8, 8))})
+    return folder / "survey"
+
+
+def unsealed(kind: type[records.Record]) -> Callable[[Path], object]:
+    """A record read without looking at its hashes, so that its own rules are what holds."""
+    return lambda path: records.load(path, kind, hashes=False)
+
+
 def weights(folder: Path) -> Path:
     """Weights of a linear layer."""
     save_weights(nn.Linear(3, 2), folder / "weights.safetensors")
@@ -286,6 +333,17 @@ SAMPLES = (
         records.RECORD,
     ),
     Sample("record_arrays", diagnosis, lambda p: read_npz(p / records.ARRAYS), records.ARRAYS),
+    Sample("explained", explained, saved, IMPORTANCE),
+    Sample("explained_record", explained, saved, f"00_occlusion/{records.RECORD}"),
+    Sample(
+        "explanation_unsealed",
+        explained,
+        lambda p: records.load(p / "00_occlusion", records.Explanation, hashes=False),
+        f"00_occlusion/{records.RECORD}",
+    ),
+    Sample("score_unsealed", scored, unsealed(ExplanationScore), records.RECORD),
+    Sample("survey_unsealed", survey, unsealed(AttributionSurvey), records.RECORD),
+    Sample("survey_arrays", survey, lambda p: read_npz(p / records.ARRAYS), records.ARRAYS),
     Sample("weights", weights, lambda path: load_weights(nn.Linear(3, 2), path)),
     Sample("safetensors", _bytes("w.safetensors", save({"a": torch.ones(3)})), load_checkpoint),
     Sample("checkpoint", _bytes("w.pth", torch_checkpoint()), load_checkpoint),
