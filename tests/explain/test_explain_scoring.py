@@ -85,6 +85,15 @@ def test_profiles_of_several_windows_are_joined_before_they_are_correlated():
     )
 
 
+def test_a_profile_one_frame_off_is_right_to_within_a_frame():
+    truth, late = np.zeros((2, 9, 4, 4)), np.zeros((2, 9, 4, 4))
+    truth[:, 4], late[:, 5] = 1.0, 1.0
+    found = scores_over([(late, truth)])
+    assert found["time_correlation"] < 0 and found["time_correlation_near"] > 0.5
+    smooth = [np.convolve(x.sum((0, 2, 3)), [0.25, 0.5, 0.25], "same") for x in (late, truth)]
+    assert found["time_correlation_near"] == pytest.approx(np.corrcoef(*smooth)[0, 1])
+
+
 def model(world, seed, skill, mass, time):
     rows = {"ig": {"mass": mass, "time_correlation": time}, "centre": {"mass": 0.1}}
     return ScoredModel(world=world, seed=seed, skill=skill, achievable=0.5, scores=rows)

@@ -17,6 +17,8 @@ from heliosight.core.records import Explanation
 from heliosight.core.seeding import numpy_stream
 from heliosight.explain.nulls import PRIORS, phase_random, prior
 
+NEIGHBOURS = (0.25, 0.5, 0.25)
+
 
 def relevance_mass(relevance: np.ndarray, truth: np.ndarray) -> float:
     """Share of |relevance| inside the binary truth; 0 for a map of zeros."""
@@ -102,6 +104,8 @@ DEFINITIONS = {
     "time_correlation": "Pearson correlation of signed relevance per frame with the truth per "
     "frame, all windows' frames together",
     "time_correlation_each": "the same in each window alone; mean over windows",
+    "time_correlation_near": "the same, windows together, with each window's two profiles averaged "
+    "over neighbouring frames with weights 1-2-1: right to within a frame",
     "space_correlation": "Pearson correlation of |relevance| and |truth| per pixel, summed over "
     "frames and channels; mean over windows",
     "channel_correlation": "Pearson correlation of signed relevance and truth per channel, all "
@@ -119,17 +123,22 @@ def scores_over(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, flo
     found = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
     found["time_correlation_each"] = found["time_correlation"]
     found["time_correlation"] = _joined(pairs, -3)
+    found["time_correlation_near"] = _joined(pairs, -3, near=True)
     if "channel_correlation" in found:
         found["channel_correlation"] = _joined(pairs, -4)
     return found
 
 
-def _joined(pairs: Sequence[tuple[np.ndarray, np.ndarray]], axis: int) -> float:
-    """Correlation of the profiles along one axis (counted from the end), windows end to end."""
+def _joined(pairs: Sequence[tuple[np.ndarray, np.ndarray]], axis: int, near: bool = False) -> float:
+    """Correlation of the profiles along one axis (counted from the end), windows end to end.
+
+    near : average each profile over its neighbours first.
+    """
 
     def profile(maps: np.ndarray) -> np.ndarray:
         others = tuple(k for k in range(maps.ndim) if k != maps.ndim + axis)
-        return maps.sum(others, dtype=np.float64)
+        found = maps.sum(others, dtype=np.float64)
+        return np.convolve(found, NEIGHBOURS, "same") if near else found
 
     first, second = zip(*((profile(r), profile(t)) for r, t in pairs), strict=True)
     return correlation(np.concatenate(first), np.concatenate(second))
