@@ -43,6 +43,16 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.replace(path)
 
 
+def reserve(path: Path) -> None:
+    """Take the room on the disk that a mapped file will need; `OSError` where there is none.
+
+    Writing to a mapping of a full disk ends the process without a word (SIGBUS).
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
+
+
 def write_text(path: Path, text: str) -> None:
     """UTF-8 text, whole or not at all."""
     write_bytes(path, text.encode())

@@ -45,7 +45,8 @@ def run(
         sys.stderr.write(f"{error}\n")
         return MISUSE
     except OSError as error:
-        sys.stderr.write(f"a file or folder could not be used. Found: {error}\n")
+        again = "What was finished is kept: mend this and run the same command again."
+        sys.stderr.write(f"a file or folder could not be used. Found: {error}. {again}\n")
         return MISUSE
     _say(result, "--json" in flags)
     return FAULT if result.fault else OK

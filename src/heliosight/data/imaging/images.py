@@ -13,6 +13,7 @@ import numpy as np
 
 from heliosight.core.clock import HOUR
 from heliosight.core.errors import DataError
+from heliosight.core.files import reserve
 from heliosight.core.processes import die_with_parent
 from heliosight.core.progress import bar
 from heliosight.core.tables import MISSING, ImageTable
@@ -150,6 +151,7 @@ def join(tasks: Sequence[Task], scratch: Path) -> Built:
     scratch.parent.mkdir(parents=True, exist_ok=True)
     large = (*shape, recipe.size, recipe.size)
     frames = np.lib.format.open_memmap(scratch, "w+", np.uint8, large)
+    reserve(scratch)
     stamps, flags = np.zeros(shape[0], dtype=np.int64), np.zeros(shape, dtype=np.uint8)
     history: list[tuple[str, ...]] = []
     problems: list[str] = []
