@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: rehearsal help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill remote certify clean
+.PHONY: rehearsal help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill year raises mutate remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -76,6 +76,15 @@ fuzz: $(VENV)/.dev-ready  ## 10,000 broken files over every reader
 
 kill: $(VENV)/.dev-ready  ## kill -9 at 50 random moments of data build, train, improve and certify
 	OMP_NUM_THREADS=1 $(BIN)/python knocks/kill.py
+
+year: $(VENV)/.dev-ready  ## a year of hindcasts in one process: memory and files
+	OMP_NUM_THREADS=1 $(BIN)/python knocks/year.py
+
+raises: $(VENV)/.dev-ready  ## errors whose words no test asks for
+	$(BIN)/python knocks/raises.py
+
+mutate: $(VENV)/.dev-ready  ## small faults in scores, statistics and windows: do the tests notice?
+	OMP_NUM_THREADS=1 $(BIN)/python knocks/mutate.py
 
 docs: $(VENV)/.dev-ready  ## the documentation site, warnings are errors
 	$(PIP) --editable '.[docs]'

@@ -43,6 +43,7 @@ def main(count: int = 10_000, seed: int = 0) -> int:
         for counted, failed in track(pool.map(chunk, jobs), "fuzzing (100 files)", len(jobs)):
             tally += counted
             failures += failed
+            print(f"{sum(tally.values())} files, {len(failures)} failures", flush=True)
     for outcome, number in sorted(tally.items()):
         print(f"{outcome:<40}{number:>8}")
     print(f"{sum(tally.values())} files, {len(failures)} failures")
