@@ -34,6 +34,14 @@ def test_a_branch_lost_at_the_fusion_is_a_symptom_and_others_are_not():
     assert planned([finding("T14", "images", "healthy")], plain()) == ()
 
 
+def test_a_branch_that_holds_nothing_may_be_lost_at_the_fusion():
+    for outcome, missed in (("benign_unused", False), ("healthy", False), ("inconclusive", True)):
+        use = finding("USE", "images", outcome)
+        assert bool(planned([LOST_BRANCH, use], plain())) == missed
+    other = finding("USE", "solar_wind", "benign_unused")
+    assert planned([LOST_BRANCH, other], plain())
+
+
 def test_the_random_remedy_answers_none_of_the_faults():
     steps = planned([NOT_CARRIED, LAZY], plain())
     for seed in range(20):

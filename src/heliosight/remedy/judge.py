@@ -58,10 +58,20 @@ def lost(finding: Finding) -> bool:
     return finding.check == "T14" and finding.outcome == "inconclusive" and bool(finding.action)
 
 
+def lost_branches(findings: Iterable[Finding]) -> list[Fault]:
+    """Branches lost at the fusion, unless USE says that nothing is missed there."""
+    every = list(findings)
+    settled = {
+        f.subject for f in every if f.check == "USE" and f.outcome in ("healthy", "benign_unused")
+    }
+    return [Fault(f.subject, LOST) for f in every if lost(f) and f.subject not in settled]
+
+
 def faults_of(findings: Iterable[Finding]) -> frozenset[Fault]:
     """Every fault, and branches lost at the fusion."""
-    found = {Fault(f.subject, f.cause) for f in findings if f.outcome == "fault"}
-    return frozenset(found | {Fault(f.subject, LOST) for f in findings if lost(f)})
+    every = list(findings)
+    found = {Fault(f.subject, f.cause) for f in every if f.outcome == "fault"}
+    return frozenset(found.union(lost_branches(every)))
 
 
 def unanswered(before: Iterable[Finding], after: Iterable[Finding]) -> frozenset[Fault]:
@@ -75,8 +85,10 @@ def unanswered(before: Iterable[Finding], after: Iterable[Finding]) -> frozenset
         if f.outcome in ("healthy", "fault", "benign_unused") or f.value is not None
     }  # fmt: skip
     found: dict[Fault, set[bool]] = {}
-    for f in before:
-        for fault in faults_of([f]):
+    every = list(before)
+    there = faults_of(every)
+    for f in every:
+        for fault in faults_of([f]) & there:
             found.setdefault(fault, set()).add((f.check, f.subject) in told)
     return frozenset(fault for fault, answers in found.items() if answers == {False})
 

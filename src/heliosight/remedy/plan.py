@@ -13,9 +13,8 @@ import numpy as np
 from heliosight.core.records import Finding
 from heliosight.core.records_remedy import Prescription
 from heliosight.remedy.catalogue import REPAIRS, named
-from heliosight.remedy.judge import Fault, lost
+from heliosight.remedy.judge import Fault, lost, lost_branches
 from heliosight.remedy.patch import changes
-from heliosight.remedy.quick import LOST
 
 COSTS = ("quick", "structural", "training")
 IMAGE_KEYS = ("@images", "model.auxiliary", "training.curriculum", "image_shift")
@@ -34,8 +33,7 @@ class Step:
 def symptoms(findings: Sequence[Finding]) -> list[Fault]:
     """Faults in the order given, then branches lost at the fusion; none twice."""
     named_faults = [Fault(f.subject, f.cause) for f in findings if f.outcome == "fault"]
-    lost_branches = [Fault(f.subject, LOST) for f in findings if lost(f)]
-    return list(dict.fromkeys([*named_faults, *lost_branches]))
+    return list(dict.fromkeys([*named_faults, *lost_branches(findings)]))
 
 
 def concerns(prescription: Prescription, fault: Fault, plain: Mapping[str, Any]) -> bool:
