@@ -58,6 +58,7 @@ def render_improvement(
         "command": command,
         "faults": views.faults_of(found.before),
         "left": views.faults_of(found.after),
+        "also": views.also_found(found),
         "cleared": views.cleared(found.before),
         "trials": views.trial_views(found),
         "grades": list(zip(found.grades_before, found.grades_after, strict=True)),

@@ -83,6 +83,13 @@ def faults_of(findings: Sequence[Finding]) -> list[Finding]:
     return list(seen.values())
 
 
+def also_found(found: Improvement) -> list[str]:
+    """Faults of the first diagnosis, on the trial block, that the test block's does not name."""
+    named = {f"{f.cause.replace('_', ' ')} in {f.subject}" for f in faults_of(found.before)}
+    answers = [a for row in found.plan if row.state != "advice" for a in row.answers]
+    return [a for a in dict.fromkeys(answers) if a not in named]
+
+
 def cleared(findings: Sequence[Finding]) -> list[Finding]:
     """What a researcher suspects first and the checks did not find: rates, clipping, memorising."""
     return [f for f in findings if f.check in SUSPECTED and f.outcome == "healthy"]

@@ -13,7 +13,6 @@ from heliosight.core.config import dump
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Interval, SkillRow
 from heliosight.core.records_remedy import Grade, Improvement
-from heliosight.remedy import apply
 from heliosight.report import write_improvement
 from heliosight.workflows.arms import Bench, Way
 from heliosight.workflows.errors_compared import daily, mean_interval, paired_change
@@ -176,14 +175,14 @@ def write_pages(bench: Bench, found: Improvement) -> list[str]:
     arrays = records.load_arrays(bench.folder / "result")
     language = bench.config.report.language
     name = "improve.html" if language == "en" else f"improve.{language}.html"
-    plain, _ = apply(dump(bench.config), found.patch)
+    proved = bench.at(Way("proved", dict(found.patch)), bench.config.seed)
     paper = bench.config.report.figures == "paper"
     paths = write_improvement(
         bench.study.run.folder / name,
         found,
         arrays,
         language=language,
-        changed=difference(dump(bench.config), plain),
+        changed=difference(dump(bench.config), dump(proved.run.config)) if found.patch else {},
         command=found.provenance.command,
         figures=bench.study.run.folder / "figures" if paper else None,
     )
