@@ -251,14 +251,14 @@ def test_the_package_answers_at_once_and_knows_its_verbs():
     assert done.returncode == 0, done.stderr
 
 
-FIRST = ("subject.first=2015-01-10", "split.stride_hours=12", "forecast.windows=70")
+FIRST = ("subject.first=2015-01-10", "forecast.windows=65")
 
 
 def test_a_users_model_issues_forecasts_dressed_with_its_own_past_errors(user, capsys):
     asked = (KEY, *FIRST, "forecast.methods=[gradient_x_input]")
-    assert main(words("diagnose", "published", *asked[:3])) in (0, 1)
+    assert main(words("diagnose", "published", *asked[:2])) in (0, 1)
     capsys.readouterr()
-    assert main(words("forecast", "published", "--at", "2015-03-15", *asked)) == 0
+    assert main(words("forecast", "published", "--at", "2015-03-18", *asked)) == 0
     home = user / "runs/mine/models/foreign_models_published"
     archive = Archive(home / "forecast")
     (entry,) = archive.listed()
@@ -274,7 +274,7 @@ def test_a_users_model_issues_forecasts_dressed_with_its_own_past_errors(user, c
     twin_of_the_quantiles(user, arrays)
     assert main(words("forecast", "published", "verify", *asked)) == 0
     assert "1 entries verified now" in capsys.readouterr().out
-    span = ("--from", "2015-03-16", "--to", "2015-03-16T12:00", "--every", "6h")
+    span = ("--from", "2015-03-19", "--to", "2015-03-19T12:00", "--every", "6h")
     assert main(words("forecast", "published", *span, *asked)) == 0
     assert [len(e.issue_times) for e in archive.listed()] == [1, 3]
 
@@ -284,10 +284,9 @@ def twin_of_the_quantiles(user, arrays):
     config = app_config(OmegaConf.to_container(OmegaConf.load(user / "configs/mine.yaml")))
     subject_config = replace(config.subject, model="foreign_models:published", first="2015-01-10",
                              output=replace(config.subject.output, key="prediction"))  # fmt: skip
-    config = replace(config, subject=subject_config, data=EventData(folder="events"),
-                     split=replace(config.split, stride_hours=12))  # fmt: skip
+    config = replace(config, subject=subject_config, data=EventData(folder="events"))
     subject, _, windows, times = foreign_subject(Run(config, user / "runs/mine"))
-    issue = to_seconds("2015-03-15")
+    issue = to_seconds("2015-03-18")
     errors = [
         np.log1p(windows.batch(np.array([t])).target[0].numpy())
         - np.log1p(subject.forecast(windows.batch(np.array([t])))[0].clamp(min=0).numpy())
