@@ -28,7 +28,8 @@ napoleon_use_ivar = True
 napoleon_use_rtype = False
 default_role = "code"
 # links out of the site (to files of the repository) are read on its front page, not here
-suppress_warnings = ["myst.xref_missing"]
+# a described attribute (`config`) is also looked up as a reference, which several classes answer
+suppress_warnings = ["myst.xref_missing", "ref.python"]
 
 
 API = """# API reference

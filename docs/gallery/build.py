@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import checks
+import leakage
 import methods
 
 import heliosight
@@ -25,6 +26,7 @@ def make_all() -> None:
     MADE.mkdir()
     wanted = [(checks.make, name) for name in checks.SHOWN]
     wanted += [(methods.make, name) for name in (*methods.METHOD_NAMES, *methods.OTHERS)]
+    wanted += [(leakage.make, "leakage")]
     for make, name in track(wanted, "gallery", len(wanted)):
         make(name, MADE)
     (MADE / KEY).write_text(key)
