@@ -77,11 +77,15 @@ def api_pages() -> None:
     for room in rooms:
         modules = sorted(p.stem for p in room.glob("*.py") if p.stem != "__init__")
         sections = [SECTION.format(name=f"{room.name}.{m}") for m in modules]
-        (folder / f"{room.name}.md").write_text(
-            f"# heliosight.{room.name}\n\n" + "\n".join(sections)
-        )
+        _write(folder / f"{room.name}.md", f"# heliosight.{room.name}\n\n" + "\n".join(sections))
     entries = "\n".join(room.name for room in rooms)
-    (folder / "index.md").write_text(f"{API}\n\n```{{toctree}}\n:maxdepth: 1\n{entries}\n```\n")
+    _write(folder / "index.md", f"{API}\n\n```{{toctree}}\n:maxdepth: 1\n{entries}\n```\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Only what has changed: a page that was touched is read again."""
+    if not path.is_file() or path.read_text() != text:
+        path.write_text(text)
 
 
 def gallery() -> None:

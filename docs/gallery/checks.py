@@ -59,6 +59,6 @@ def _answer(f: Finding) -> list[str]:
     number = f" [{number_text(f.value)}]" if f.value is not None else ""
     cause = f" {f.cause}:" if f.cause else ""
     told = f"{WORDS[f.outcome]:<8} {f.subject}:{cause} {f.reason}{number}"
-    lines = textwrap.wrap(told, 96, initial_indent="  ", subsequent_indent=" " * 11)
-    more = textwrap.wrap(f"-> {f.action}", 85) if f.action else []
+    lines = textwrap.wrap(told, 80, initial_indent="  ", subsequent_indent=" " * 11)
+    more = textwrap.wrap(f"-> {f.action}", 69) if f.action else []
     return [*lines, *(f"{' ' * 11}{line}" for line in more)]
