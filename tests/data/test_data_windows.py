@@ -392,3 +392,21 @@ def test_moments_see_the_given_span_alone():
     rng = numpy_stream(5, "later")
     later = {k: changed_after(t, issue[-1], rng) for k, t in tables.items()}
     assert moments(windows, issue) == moments(Windows(later, SPEC), issue)
+
+
+@pytest.mark.parametrize("steps", [7, 8])
+def test_a_window_exactly_as_long_as_its_table_is_not_refused(steps):
+    """Seven stamps hold seven steps; without a complete target there is no time all the same."""
+    times, flags = START + STEP * np.arange(7), np.zeros((7, 1), np.uint8)
+    values = np.ones((7, 1), np.float32)
+    tables = {
+        name: SeriesTable(name, times, STEP, (variable,), values, flags, 0)
+        for name, variable in (("solar_wind", "speed"), ("geomagnetic", "ap"))
+    }
+    spec = ForecastSpec({"wind": ModalitySpec("series", "solar_wind", ("speed",), steps, 3)})
+    windows = Windows(tables, spec)
+    if steps == 7:
+        assert len(windows.issue_times(START, START + DAY)) == 0
+    else:
+        with pytest.raises(SpecError, match="a window is no longer than its store"):
+            windows.issue_times(START, START + DAY)
