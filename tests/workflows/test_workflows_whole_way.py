@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -12,6 +13,7 @@ import heliosight
 from heliosight.cli import main
 from heliosight.core import files, records
 from heliosight.core.errors import RecordError
+from heliosight.core.variables import IMAGE_CHANNELS
 from heliosight.evaluation.scorecard import find
 from heliosight.workflows.config import app_config
 from heliosight.workflows.published import load_published
@@ -159,6 +161,21 @@ def test_a_frame_is_named_by_its_own_time(made, tmp_path):
     ]
     newest = {r.frame_times[-1] for r in records_found if r.frame_times}
     assert newest == {"2012-08-01T00:00:00Z"}
+
+
+def test_frames_from_a_file_have_a_page_of_their_own(made, tmp_path):
+    rng = np.random.default_rng(0)
+    shown = {c: rng.integers(20, 200, (28, 16, 16)).astype(np.uint8) for c in IMAGE_CHANNELS}
+    np.savez(tmp_path / "frames.npz", **shown)
+    copy, frames = tmp_path / "copy", f"explain.frames={tmp_path}/frames.npz"
+    shutil.copytree(made, copy)
+    before = (copy / "report.html").read_bytes()
+    assert main([*words("explain", copy), frames]) in (0, 1)
+    assert main([*words("report", copy), frames, "report.language=ko"]) == 0
+    page = (copy / "report.frames.ko.html").read_text()
+    assert "real frames of unknown date" in page
+    assert (copy / "report.html").read_bytes() == before
+    assert b"real frames of unknown date" not in before
 
 
 @pytest.mark.parametrize(

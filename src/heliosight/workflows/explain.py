@@ -47,13 +47,18 @@ def run(run: Run, verb: str = "") -> StageResult:
     found = examined(run, config.fold, "explain.fold")
     issue = issue_time(run, found)
     key = run.key("explain", dict(found.parents), config, issue)
-    folder = found.folder / ("explain_frames" if config.frames else "explain")
+    folder = explanations_in(run, found.folder)
     if run.force or not _finished(folder, key):
         _save(run, found, issue, folder, key)
     explanations = [record for record, _ in saved(folder)]
     told = json.loads((folder / IMPORTANCE).read_text())
     lines = (*_lines(explanations), *_importance_lines(told["profiles"]), *told["notes"])
     return StageResult(tuple(explanations), lines)
+
+
+def explanations_in(run: Run, folder: Path) -> Path:
+    """Where explanations lie: those of frames from a file apart from those of the run's own."""
+    return folder / ("explain_frames" if run.config.explain.frames else "explain")
 
 
 def _save(run: Run, found: Examined, issue: int, folder: Path, key: str) -> None:

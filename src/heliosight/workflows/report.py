@@ -19,7 +19,7 @@ from heliosight.core.tables import SeriesTable
 from heliosight.report import ForecastExample, ReportInputs, save_paper_figures, write_report
 from heliosight.training import read_log
 from heliosight.workflows.examined import examined, is_foreign
-from heliosight.workflows.explain import IMPORTANCE, issue_time, saved
+from heliosight.workflows.explain import IMPORTANCE, explanations_in, issue_time, saved
 from heliosight.workflows.explain_survey import FOLDER as SURVEY
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
@@ -42,12 +42,18 @@ def run(run: Run, verb: str = "") -> StageResult:
     del verb
     config = run.config.report
     inputs, folder = _foreign_inputs(run) if is_foreign(run) else _own_inputs(run)
-    name = "report.html" if config.language == "en" else f"report.{config.language}.html"
-    path = write_report(folder / name, inputs)
+    path = write_report(folder / _page_name(run), inputs)
     lines = [f"report: {path}"]
     if config.figures == "paper":
         lines += [f"figure: {p}" for p in save_paper_figures(folder / "figures", inputs)]
     return StageResult(inputs.scorecard, tuple(lines))
+
+
+def _page_name(run: Run) -> str:
+    """`report.html`; a page of frames from a file, or in another language, says so in its name."""
+    frames = ".frames" if run.config.explain.frames else ""
+    language = run.config.report.language
+    return f"report{frames}{'' if language == 'en' else '.' + language}.html"
 
 
 def _own_inputs(run: Run) -> tuple[ReportInputs, Path]:
@@ -57,7 +63,8 @@ def _own_inputs(run: Run) -> tuple[ReportInputs, Path]:
 def _foreign_inputs(run: Run) -> tuple[ReportInputs, Path]:
     """What is known about a user's model: its data, its diagnosis, its explanations."""
     found = examined(run, -1, "diagnose.fold")
-    explained = saved(found.folder / "explain")
+    beside = explanations_in(run, found.folder)
+    explained = saved(beside)
     inputs = ReportInputs(
         title=f"heliosight: {found.subject.name}",
         simulated=run.simulated,
@@ -65,7 +72,7 @@ def _foreign_inputs(run: Run) -> tuple[ReportInputs, Path]:
         training_log=found.log or None,
         diagnosis=_current(found.folder / "diagnose", Diagnosis, found.parents),
         explanations=tuple((r, a) for r, a in explained if _fits(r, found.parents)),
-        importance=_importance(found.folder / "explain", explained, found.parents),
+        importance=_importance(beside, explained, found.parents),
         survey=_survey(found.folder, found.parents),
         spec=found.windows.spec,
         system=found.subject.name,
@@ -83,7 +90,8 @@ def report_inputs(study: Study) -> ReportInputs:
     trained = finished(study, system, last)
     log = read_log(folder_of(study, system, last) / LOG) if trained else None
     now = _parents_now(study)
-    explained = saved(run.folder / "explain")
+    beside = explanations_in(run, run.folder)
+    explained = saved(beside)
     explanations = tuple((record, arrays) for record, arrays in explained if _fits(record, now))
     return ReportInputs(
         title=TITLE[run.config.report.language].format(name=run.config.name),
@@ -94,9 +102,9 @@ def report_inputs(study: Study) -> ReportInputs:
         scorecard=_current(run.folder / "evaluate", Scorecard, now),
         diagnosis=_current(run.folder / "diagnose", Diagnosis, now),
         explanations=explanations,
-        importance=_importance(run.folder / "explain", explained, now),
+        importance=_importance(beside, explained, now),
         survey=_survey(run.folder, now),
-        example=_example(study),
+        example=None if run.config.explain.frames else _example(study),
         spec=run.config.spec(system),
         system=system,
         command=run.command,
