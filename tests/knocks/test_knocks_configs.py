@@ -20,7 +20,7 @@ HOSTILE = {
     "job_logging": ("hydra: {job_logging: " + HANDLER + "}", {}),
     "hydra_logging": ("hydra: {hydra_logging: " + HANDLER + "}", {}),
     "launcher": ("hydra: {launcher: {_target_: os.getcwd}}", {}),
-    "environment": ("hydra: {job: {env_set: {LD_PRELOAD: /tmp/evil.so}}}", {}),
+    "environment": ("hydra: {job: {env_set: {LD_PRELOAD: /evil.so}}}", {}),
     "searchpath": ('hydra: {searchpath: ["pkg://evil_package"]}', {
         "evil_package/__init__.py": 'import os; os.mkdir("%s")'}),
     "own_launcher": ("defaults: [override hydra/launcher: evil, _self_]", {
