@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from heliosight.core.files import write_bytes
 from heliosight.core.records_remedy import Improvement
 from heliosight.report import views_improve as views
 from heliosight.report.colours import LINES
 from heliosight.report.figure_forecast import MM
-from heliosight.report.figures import STYLE, encoded, settle, stamp
+from heliosight.report.figures import save_figures
 from heliosight.report.wording import Words
 
 EN = Words("en")
@@ -26,17 +24,8 @@ def save_improvement_figures(
     folder: Path, found: Improvement, arrays: Mapping[str, np.ndarray]
 ) -> list[Path]:
     """Every comparison as PDF and SVG; returns the files in the order written."""
-    written = []
-    with mpl.rc_context(STYLE):
-        for name, figure in improvement_figures(arrays):
-            if found.provenance.simulated:
-                stamp(figure)
-            settle(figure)
-            for kind in KINDS:
-                path = folder / f"improve_{name}.{kind}"
-                write_bytes(path, encoded(figure, kind))
-                written.append(path)
-    return written
+    named = ((f"improve_{name}", figure) for name, figure in improvement_figures(arrays))
+    return save_figures(folder, named, found.provenance.simulated, KINDS)
 
 
 def improvement_figures(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Figure]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +71,20 @@ def save_paper_figures(
             f"Known: {', '.join(FORMATS)}.",
             "report.figures",
         )
+    return save_figures(folder, paper_figures(inputs), inputs.simulated, formats)
+
+
+def save_figures(
+    folder: Path,
+    figures: Iterable[tuple[str, Figure]],
+    simulated: bool,
+    formats: Sequence[str] = FORMATS,
+) -> list[Path]:
+    """Named figures at fixed sizes, stamped when simulated; returns the files as written."""
     written = []
     with mpl.rc_context(STYLE):
-        for name, figure in paper_figures(inputs):
-            if inputs.simulated:
+        for name, figure in figures:
+            if simulated:
                 stamp(figure)
             settle(figure)
             for kind in formats:
