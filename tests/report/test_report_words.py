@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from heliosight.report import render
+from heliosight.report.environment import TEMPLATES
 from heliosight.report.inputs import LANGUAGES
-from heliosight.report.page import TEMPLATES
 from heliosight.report.wording import WORDS, Words
 
 PAGES = ("", "issued.", "sealed.")

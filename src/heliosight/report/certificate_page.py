@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from heliosight.core.files import write_text
 from heliosight.core.records_certificate import Certificate, CertificateRow
-from heliosight.report.page import TEMPLATES
+from heliosight.report.environment import environment
 from heliosight.report.svg import Panel, document, nice_ticks
 
 WIDTH, LEFT, ROW = 760.0, 330.0, 17.0
@@ -32,19 +31,16 @@ def write_certificate_page(path: Path, certificate: Certificate) -> Path:
 
 def render_certificate_page(certificate: Certificate) -> str:
     """The page as HTML text; every word that was given is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     groups = [(title, rows_of(certificate, title)) for title in GROUPS]
     goals = [row for row in certificate.rows if row.goal is not None]
-    return environment.get_template("certificate.html").render(
-        certificate=certificate,
-        goals=goals,
-        groups=[(title, rows, dots(rows, title)) for title, rows in groups if rows],
+    return (
+        environment()
+        .get_template("certificate.html")
+        .render(
+            certificate=certificate,
+            goals=goals,
+            groups=[(title, rows, dots(rows, title)) for title, rows in groups if rows],
+        )
     )
 
 

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from heliosight.core.clock import to_text
 from heliosight.core.files import write_text
 from heliosight.core.records import DatasetCard
 from heliosight.core.variables import VARIABLES
+from heliosight.report.environment import environment
 from heliosight.report.images import data_uri
-from heliosight.report.page import TEMPLATES
 from heliosight.report.svg import Panel, document, log_span, nice_ticks
 from heliosight.report.wording import Words
 
@@ -86,20 +85,20 @@ def write_data_page(path: Path, page: DataPage, language: str) -> Path:
 def render_data_page(page: DataPage, language: str) -> str:
     """The page as HTML text without a script; every word that was given is escaped."""
     words = Words(language, "data")
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     simulated = page.card.provenance.simulated
-    return environment.get_template("data.html").render(
-        page=page,
-        t=words,
-        stamp=words("simulated_stamp") if simulated else "",
-        coverages=[coverage_chart(page, table, words) for table in page.tables],
-        histograms=[[histogram(h, words) for h in table.histograms] for table in page.tables],
-        sheets=[[sheet(name, row) for name, row in table.sheet] for table in page.tables],
-        share=_share,
-        number=_number,
+    return (
+        environment()
+        .get_template("data.html")
+        .render(
+            page=page,
+            t=words,
+            stamp=words("simulated_stamp") if simulated else "",
+            coverages=[coverage_chart(page, table, words) for table in page.tables],
+            histograms=[[histogram(h, words) for h in table.histograms] for table in page.tables],
+            sheets=[[sheet(name, row) for name, row in table.sheet] for table in page.tables],
+            share=_share,
+            number=_number,
+        )
     )
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from heliosight.core.files import write_text
 from heliosight.core.records_remedy import Improvement
 from heliosight.report import views_improve as views
 from heliosight.report.chart_lines import Chart, line_chart
+from heliosight.report.environment import environment
 from heliosight.report.figure_improve import save_improvement_figures
-from heliosight.report.page import TEMPLATES
 from heliosight.report.wording import Words
 
 
@@ -41,13 +40,6 @@ def render_improvement(
     """The page as HTML text; every name and sentence of the record is escaped."""
     words = Words(language)
     simulated = found.provenance.simulated
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     places, rows, scale = views.map_rows(arrays)
     context: dict[str, Any] = {
         "found": found,
@@ -72,7 +64,7 @@ def render_improvement(
         "accepted": [row for row in found.plan if row.state == "accepted"],
         "advice": [row for row in found.plan if row.state == "advice"],
     }
-    return environment.get_template("improve.html").render(context)
+    return environment().get_template("improve.html").render(context)
 
 
 def _charts(arrays: Mapping[str, np.ndarray], words: Words, stamp: str) -> list[tuple[str, Chart]]:

@@ -11,7 +11,7 @@ from heliosight.core.issued import Grade
 from heliosight.core.records import DatasetCard, Interval, Scorecard, SkillRow, TrainedRun
 from heliosight.core.spec import ForecastSpec
 from heliosight.core.variables import variable
-from heliosight.report.page import TEMPLATES
+from heliosight.report.environment import TEMPLATES
 
 DAYS = ("day 1", "day 2", "day 3")
 SCORES = {

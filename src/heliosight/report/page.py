@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from heliosight.core.clock import to_text
 from heliosight.core.files import write_text
 from heliosight.report import chart_forecast, views_diagnosis, views_provenance, views_skill
 from heliosight.report.chart_attribution import method_words
+from heliosight.report.environment import environment
 from heliosight.report.inputs import ForecastExample, ReportInputs
 from heliosight.report.views_explanation import Sprites, explanation_views, many_windows
 from heliosight.report.views_training import training_charts
 from heliosight.report.wording import Words
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(path: Path, inputs: ReportInputs) -> Path:
@@ -29,13 +26,6 @@ def render(inputs: ReportInputs) -> str:
     """The report as HTML text; every name and sentence of the records is escaped."""
     words = Words(inputs.language)
     stamp = words("simulated_stamp") if inputs.simulated else ""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sprites = Sprites()
     context: dict[str, Any] = {
         "inputs": inputs,
@@ -54,7 +44,7 @@ def render(inputs: ReportInputs) -> str:
         **_skill(inputs, words, stamp),
         **_diagnosis(inputs),
     }
-    return environment.get_template("report.html").render(context)
+    return environment().get_template("report.html").render(context)
 
 
 def _forecast(inputs: ReportInputs, words: Words) -> dict[str, Any]:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from heliosight.core.files import write_text
 from heliosight.core.records import SkillRow
 from heliosight.core.records_explain import ExplanationScore
 from heliosight.report.colours import LINES
-from heliosight.report.page import TEMPLATES
+from heliosight.report.environment import environment
 from heliosight.report.svg import Panel, document, nice_ticks, number, span_of
 from heliosight.report.views_skill import Cell, cell
 from heliosight.report.wording import Words
@@ -32,24 +31,21 @@ def write_score_page(path: Path, record: ExplanationScore, language: str = "en")
 def render_score_page(record: ExplanationScore, language: str = "en") -> str:
     """The page as HTML text; every word that was given is escaped."""
     words = Words(language)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     slices = list(dict.fromkeys(row.slice for row in record.rows))
-    return environment.get_template("score.html").render(
-        record=record,
-        t=words,
-        language=language,
-        stamp=words("simulated_stamp"),
-        missed=[c for c in record.claims if c.passed is False],
-        unknown=[c for c in record.claims if c.passed is None],
-        charts=[(s, score_chart(record, s, words)) for s in SHOWN if _has(record, s)],
-        tables=[_table(record, name) for name in slices],
-        number=_number,
+    return (
+        environment()
+        .get_template("score.html")
+        .render(
+            record=record,
+            t=words,
+            language=language,
+            stamp=words("simulated_stamp"),
+            missed=[c for c in record.claims if c.passed is False],
+            unknown=[c for c in record.claims if c.passed is None],
+            charts=[(s, score_chart(record, s, words)) for s in SHOWN if _has(record, s)],
+            tables=[_table(record, name) for name in slices],
+            number=_number,
+        )
     )
 
 

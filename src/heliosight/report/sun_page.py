@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from heliosight.core.files import write_text
 from heliosight.report.chart_lines import Chart, Line, line_chart
+from heliosight.report.environment import environment
 from heliosight.report.images import data_uri
-from heliosight.report.page import TEMPLATES
 from heliosight.report.svg import Panel, document
 
 STAMP = "SIMULATED"
@@ -83,22 +82,19 @@ def write_sun_page(path: Path, page: SunPage) -> Path:
 
 def render_sun_page(page: SunPage) -> str:
     """The page as HTML text; every word that was given is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     targets = [row for row in page.statistics if row.ok is not None]
-    return environment.get_template("sun.html").render(
-        page=page,
-        stamp=STAMP,
-        charts=[(curve, curve_chart(curve, page.real_name)) for curve in page.curves],
-        films=[frames_picture(frames) for frames in page.frames],
-        targets=len(targets),
-        missed=[row for row in targets if not row.ok],
-        number=_number,
+    return (
+        environment()
+        .get_template("sun.html")
+        .render(
+            page=page,
+            stamp=STAMP,
+            charts=[(curve, curve_chart(curve, page.real_name)) for curve in page.curves],
+            films=[frames_picture(frames) for frames in page.frames],
+            targets=len(targets),
+            missed=[row for row in targets if not row.ok],
+            number=_number,
+        )
     )
 
 
