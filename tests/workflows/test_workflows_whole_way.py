@@ -64,7 +64,8 @@ def test_a_second_run_uses_everything_again(made, capsys):
     main(words("demo", made))
     assert {p: p.stat().st_mtime_ns for p in made.rglob("record.json")} == before
     assert (made / "report.html").read_bytes() == page
-    out = capsys.readouterr().out
+    out, progress = capsys.readouterr()
+    assert "[4/6] diagnose: is every input used" in progress
     assert str(made / "report.html") in out
     assert "skill: full against damped" in out
 

@@ -11,13 +11,13 @@ from heliosight.workflows import data, diagnose, evaluate, explain, report, trai
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.train import main_system
 
-STAGES: tuple[tuple[str, Callable[[Run, str], StageResult]], ...] = (
-    ("data", data.run),
-    ("train", train.run),
-    ("evaluate", evaluate.run),
-    ("diagnose", diagnose.run),
-    ("explain", explain.run),
-    ("report", report.run),
+STAGES: tuple[tuple[str, str, Callable[[Run, str], StageResult]], ...] = (
+    ("data", "one store of images, solar wind and index", data.run),
+    ("train", "every network on every fold", train.run),
+    ("evaluate", "networks and references on the same rows", evaluate.run),
+    ("diagnose", "is every input used, and the time axis?", diagnose.run),
+    ("explain", "one storm's forecast, by several methods", explain.run),
+    ("report", "everything on one page", report.run),
 )
 
 
@@ -25,8 +25,8 @@ def run(run: Run, verb: str = "") -> StageResult:
     """Run every stage; each uses again what is unchanged."""
     del verb
     made: dict[str, StageResult] = {}
-    for number, (name, stage) in enumerate(STAGES, 1):
-        sys.stderr.write(f"[{number}/{len(STAGES)}] {name}\n")
+    for number, (name, what, stage) in enumerate(STAGES, 1):
+        sys.stderr.write(f"[{number}/{len(STAGES)}] {name}: {what}\n")
         made[name] = stage(run, "")
     return StageResult(made["report"].record, (*made["report"].lines, *summary(run, made)))
 
