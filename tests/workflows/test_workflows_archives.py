@@ -9,9 +9,9 @@ from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.data.store import load_store
 from heliosight.workflows.config import AppConfig
 from heliosight.workflows.config_data import ArchiveData, EventData
-from heliosight.workflows.data import source_files, store_of
 from heliosight.workflows.frames import with_frames
 from heliosight.workflows.run import Run
+from heliosight.workflows.store import source_files, store_of
 
 IMAGES = ModalitySpec("images", "images", ("aia_193",), 28, 6, size=16)
 

@@ -6,8 +6,8 @@ from heliosight.core.tables import ImageTable, SeriesTable
 from heliosight.sun import SunConfig, simulate
 from heliosight.workflows.config import AppConfig
 from heliosight.workflows.config_data import SunData
-from heliosight.workflows.data import store_of
 from heliosight.workflows.run import Run
+from heliosight.workflows.store import store_of
 
 SUN = SunConfig(start="2014-01-01", end="2014-01-20", size=32, seed=3)
 

@@ -19,7 +19,7 @@ from heliosight.workflows.config import app_config
 from heliosight.workflows.published import load_published
 from heliosight.workflows.run import Run
 from heliosight.workflows.study import study_of
-from heliosight.workflows.train import forecaster
+from heliosight.workflows.trained import forecaster
 
 CONFIGS = Path(__file__).parent / "configs"
 

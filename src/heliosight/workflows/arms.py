@@ -46,7 +46,7 @@ from heliosight.workflows.config import AppConfig, app_config
 from heliosight.workflows.errors_compared import paired_change
 from heliosight.workflows.run import Run
 from heliosight.workflows.study import Study
-from heliosight.workflows.train import LOG, WEIGHTS, folder_of, trained
+from heliosight.workflows.trained import LOG, WEIGHTS, folder_of, trained
 
 RIDGE = "ridge_omni"
 CHOOSE = 1 / 3  # share of the validation block that chooses the epoch

@@ -9,7 +9,7 @@ from heliosight.core.records import Diagnosis, Interval, Scorecard
 from heliosight.evaluation.scorecard import find
 from heliosight.workflows import data, diagnose, evaluate, explain, report, train
 from heliosight.workflows.run import Run, StageResult
-from heliosight.workflows.train import main_system
+from heliosight.workflows.trained import main_system
 
 STAGES: tuple[tuple[str, str, Callable[[Run, str], StageResult]], ...] = (
     ("data", "one store of images, solar wind and index", data.run),

@@ -31,7 +31,7 @@ from heliosight.training import predict
 from heliosight.training.predict import score_correlation
 from heliosight.workflows.examined import foreign_subject, plain_name
 from heliosight.workflows.run import Run
-from heliosight.workflows.train import warning_thresholds
+from heliosight.workflows.trained import warning_thresholds
 
 LEADS, LEAD_HOURS, A_DAY = 24, 3, 8
 HORIZON = 3 * DAY

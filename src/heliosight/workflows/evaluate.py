@@ -14,7 +14,7 @@ from heliosight.evaluation.table import facts_text, full_text, interval_table, l
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
 from heliosight.workflows.sweep import swept
-from heliosight.workflows.train import predictions, system_hash, thresholds
+from heliosight.workflows.trained import predictions, system_hash, thresholds
 
 TABLE = "table.md"
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from heliosight.core.clock import DAY, to_seconds
+from heliosight.core.clock import DAY, to_seconds, to_text
 from heliosight.core.errors import ConfigError
 from heliosight.data.store import Store
 from heliosight.data.windows import Windows
 from heliosight.subject import Subject, model_hash, subject_from, wrap
 from heliosight.training import read_log
-from heliosight.workflows.data import store_of
 from heliosight.workflows.run import Run
+from heliosight.workflows.store import store_of
 from heliosight.workflows.study import Study, study_of
-from heliosight.workflows.train import LOG, folder_of, forecaster, main_system, system_hash
+from heliosight.workflows.trained import LOG, folder_of, forecaster, main_system, system_hash
 
 COMPLETE = 0.9  # a window of a user's data counts when this share of every modality was observed
 
@@ -136,3 +136,10 @@ def foreign_folder(run: Run) -> Path:
 def plain_name(text: str) -> str:
     """A model's name as the name of a folder."""
     return re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_")
+
+
+def frame_times(windows: Windows, issue: int) -> tuple[str, ...]:
+    """When the frames of a window were due: not at every issue time is there a new one."""
+    stamps = windows.times(np.array([issue])).stamps
+    images = [n for n, m in windows.spec.modalities.items() if m.kind == "images"]
+    return tuple(to_text(int(t)) for t in stamps[images[0]][0])

@@ -15,14 +15,14 @@ from heliosight.core.clock import DAY, to_seconds, to_text
 from heliosight.core.errors import ConfigError
 from heliosight.core.files import folder_in_making, is_sealed, verify, write_json
 from heliosight.core.records import Explanation
-from heliosight.data.windows import Windows
 from heliosight.explain import ExplanationSet, explain
 from heliosight.explain.export import netcdf_of
+from heliosight.workflows import explain_score, explain_survey
 from heliosight.workflows.evaluate import first_storm
-from heliosight.workflows.examined import Examined, examined
+from heliosight.workflows.examined import Examined, examined, frame_times
 from heliosight.workflows.frames import NOTE, with_frames
 from heliosight.workflows.run import Run, StageResult
-from heliosight.workflows.train import main_system, predictions
+from heliosight.workflows.trained import main_system, predictions
 
 IMPORTANCE, NETCDF = "importance.json", "explanation.nc"
 LOOKED_AT, CHUNK = 256, 16
@@ -36,12 +36,8 @@ def run(run: Run, verb: str = "") -> StageResult:
     """
     del verb
     if "--survey" in run.flags:
-        from heliosight.workflows import explain_survey
-
         return explain_survey.run(run)
     if "--score" in run.flags:
-        from heliosight.workflows import explain_score
-
         return explain_score.run(run)
     config = run.config.explain
     found = examined(run, config.fold, "explain.fold")
@@ -171,13 +167,6 @@ def _importance_lines(profiles: list[dict[str, Any]]) -> list[str]:
         ]
         lines.append(f"importance of {p['name']} [{p['units']}]: {', '.join(parts)}")
     return lines
-
-
-def frame_times(windows: Windows, issue: int) -> tuple[str, ...]:
-    """When the frames of a window were due: not at every issue time is there a new one."""
-    stamps = windows.times(np.array([issue])).stamps
-    images = [n for n, m in windows.spec.modalities.items() if m.kind == "images"]
-    return tuple(to_text(int(t)) for t in stamps[images[0]][0])
 
 
 def _finished(folder: Path, key: str) -> bool:

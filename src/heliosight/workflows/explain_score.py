@@ -19,11 +19,11 @@ from heliosight.explain.truth import DEFINITIONS
 from heliosight.report.score_page import write_score_page
 from heliosight.subject import Subject, wrap
 from heliosight.workflows.config_data import SunData
-from heliosight.workflows.data import store_of
 from heliosight.workflows.known_sun import KnownSun
 from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.store import store_of
 from heliosight.workflows.study import Study, folds_of
-from heliosight.workflows.train import (
+from heliosight.workflows.trained import (
     forecaster,
     key_of,
     main_system,

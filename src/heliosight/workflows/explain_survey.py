@@ -18,8 +18,7 @@ from heliosight.explain.question import ExplainConfig
 from heliosight.explain.survey import Survey, survey
 from heliosight.explain.targets import target_named
 from heliosight.subject import Subject, examine
-from heliosight.workflows.examined import Examined, examined
-from heliosight.workflows.explain import frame_times
+from heliosight.workflows.examined import Examined, examined, frame_times
 from heliosight.workflows.run import Run, StageResult
 
 FOLDER = "explain_survey"

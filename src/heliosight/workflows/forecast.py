@@ -26,13 +26,13 @@ from heliosight.issuing.call import day_calls
 from heliosight.issuing.cf import forecast_netcdf
 from heliosight.issuing.plain import forecast_json
 from heliosight.issuing.widen import RULE, STORMS
-from heliosight.workflows.data import store_of
 from heliosight.workflows.forecast_page import pages
 from heliosight.workflows.inputs_now import INDEX, known_at, newest
 from heliosight.workflows.issue import NETWORK, Issuer, Made
 from heliosight.workflows.outcome import past_scores, verify_entries
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.standing import grade_in
+from heliosight.workflows.store import store_of
 from heliosight.workflows.systems import home_of, systems_for
 
 JSON, NETCDF, PAGE = "forecast.json", "forecast.nc", "page.{language}.html"

@@ -13,7 +13,7 @@ from heliosight.explain import explain
 from heliosight.report import ForecastExample
 from heliosight.report.forecast_page import ForecastPage, render_forecast
 from heliosight.report.inputs import LANGUAGES, Explained
-from heliosight.workflows.explain import frame_times
+from heliosight.workflows.examined import frame_times
 from heliosight.workflows.inputs_now import INDEX, WIND
 from heliosight.workflows.issue import NETWORK, Issuer
 

@@ -25,7 +25,7 @@ from heliosight.workflows.arms import AS_IT_WAS, Bench, Way, usual_findings, wri
 from heliosight.workflows.pool import Workers, workers
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import study_of
-from heliosight.workflows.train import main_system
+from heliosight.workflows.trained import main_system
 from heliosight.workflows.trials import Asked, merged, tried
 
 SCHEDULES = "training"  # what cannot be judged after a few epochs

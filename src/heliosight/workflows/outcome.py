@@ -22,7 +22,7 @@ from heliosight.issuing.archive import Archive, Listed
 from heliosight.workflows.run import Run
 from heliosight.workflows.study import Study
 from heliosight.workflows.systems import System
-from heliosight.workflows.train import predictions
+from heliosight.workflows.trained import predictions
 
 BLOCK, LIVE, HINDCAST = "block", "live", "hindcast"
 SHOWN = ("crps_ap_pooled", "corr_log_pooled", "brier_skill_G1_pooled")

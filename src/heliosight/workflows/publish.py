@@ -17,7 +17,7 @@ from heliosight.workflows.published import PublishedConfig, write_published
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.standing import grade
 from heliosight.workflows.study import Study, study_of
-from heliosight.workflows.train import (
+from heliosight.workflows.trained import (
     folder_of,
     forecaster,
     main_system,

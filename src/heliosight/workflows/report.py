@@ -23,7 +23,7 @@ from heliosight.workflows.explain import IMPORTANCE, explanations_in, issue_time
 from heliosight.workflows.explain_survey import FOLDER as SURVEY
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
-from heliosight.workflows.train import (
+from heliosight.workflows.trained import (
     LOG,
     finished,
     folder_of,

@@ -10,7 +10,7 @@ from heliosight.core.files import is_sealed
 from heliosight.core.issued import Grade
 from heliosight.core.records import Diagnosis
 from heliosight.workflows.study import Study
-from heliosight.workflows.train import finished, system_hash
+from heliosight.workflows.trained import finished, system_hash
 
 
 def grade(study: Study, system: str) -> Grade:

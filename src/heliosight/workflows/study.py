@@ -18,8 +18,8 @@ from heliosight.data.splits import folds_hash, save_folds, walk_forward, within
 from heliosight.data.store import Store
 from heliosight.data.windows import Windows
 from heliosight.models import Forecaster, build_forecaster
-from heliosight.workflows.data import store_of
 from heliosight.workflows.run import Run
+from heliosight.workflows.store import store_of
 from heliosight.zoo.faults import plant
 
 

@@ -19,8 +19,8 @@ from heliosight.sun import Row, SunConfig, compare, simulate
 from heliosight.sun.curves import curves, sample_frames
 from heliosight.sun.cycle import CYCLE_HOURS
 from heliosight.workflows.config_data import ArchiveData, SunData
-from heliosight.workflows.data import OMNI, archive_root, read_archives, source_files
 from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.store import OMNI, archive_root, read_archives, source_files
 
 SPAN = ("2011-01-01", "2023-01-01")
 FRAME_SPAN = ("2014-03-01", "2014-06-15")

@@ -20,7 +20,7 @@ from heliosight.core.records import Interval, Scorecard, TrainedRun
 from heliosight.evaluation.scorecard import find
 from heliosight.evaluation.table import DAYS, grid, number_with_interval
 from heliosight.workflows.run import Run, StageResult
-from heliosight.workflows.train import main_system
+from heliosight.workflows.trained import main_system
 
 TABLE, CSV, JOB = "sweep.md", "sweep.csv", "job.json"
 METRIC = "corr_log_pooled"

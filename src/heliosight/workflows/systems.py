@@ -21,7 +21,7 @@ from heliosight.workflows.dressed import Dressed, dressed_foreign
 from heliosight.workflows.examined import foreign_folder, is_foreign
 from heliosight.workflows.run import Run
 from heliosight.workflows.study import Study, study_of
-from heliosight.workflows.train import (
+from heliosight.workflows.trained import (
     THRESHOLDS,
     WEIGHTS,
     finished,

@@ -31,7 +31,7 @@ from heliosight.workflows.config_data import SunData
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.seal import open_block, witness_ledger
 from heliosight.workflows.study import Study, study_of
-from heliosight.workflows.train import WEIGHTS, folder_of, forecaster, main_system, thresholds
+from heliosight.workflows.trained import WEIGHTS, folder_of, forecaster, main_system, thresholds
 
 TABLE, PAGE = "table.md", "page.{language}.html"
 HORIZON = 72 * HOUR
