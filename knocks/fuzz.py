@@ -1,13 +1,15 @@
 """Feeds broken files to every reader and record loader; prints what was not refused rightly.
 
-    python knocks/fuzz.py [COUNT] [SEED]        # 10,000 files by default
+    python knocks/fuzz.py [COUNT] [SEED]        # 10,000 files by default, goes on where it stopped
 
 A file passes when it is read or refused with our own error, within ten seconds, with less than
-1 GiB more memory, and nothing is written outside its folder. Exit code 1 when one fails.
+1 GiB more memory, and nothing is written outside its folder. Exit code 1 when one fails. Finished
+batches of 100 stand in `runs/knocks/fuzz.jsonl`; remove it to begin anew.
 """
 
 from __future__ import annotations
 
+import argparse
 import collections
 import io
 import resource
@@ -19,9 +21,11 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from damage import DAMAGES, misplaced
+from finished import ROOT, Finished, by_commit, fingerprint
 from samples import SAMPLES, Sample
 
 from heliosight.core.errors import HeliosightError
@@ -34,19 +38,44 @@ class TooSlow(BaseException):
     """Above Exception, so that no reader can take it for a broken file."""
 
 
-def main(count: int = 10_000, seed: int = 0) -> int:
-    """Run all chunks on two processes; returns the exit code."""
+def main(words: list[str]) -> int:
+    """All batches that are not done yet, then the sum of all; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", type=int, nargs="?", default=10_000)
+    parser.add_argument("seed", type=int, nargs="?", default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--ledger", type=Path, default=ROOT / "runs" / "knocks" / "fuzz.jsonl")
+    asked = parser.parse_args(words)
+    finished, jobs = Finished(asked.ledger), batches(asked.count, asked.seed)
+    todo = {key: job for key, job in jobs.items() if key not in finished}
+    with ProcessPoolExecutor(asked.processes, get_context("spawn"), max_tasks_per_child=10) as pool:
+        done = zip(todo, pool.map(chunk, todo.values()), strict=True)
+        for key, (tally, failures) in track(done, "fuzzing (100 files)", len(todo)):
+            finished.add(key, tally=tally, failures=failures)
+    return summary(finished.of(jobs))
+
+
+def batches(count: int, seed: int) -> dict[str, tuple[int, int, int]]:
+    """What there is to do, by its key; other samples or damages are other files."""
+    here = Path(__file__).parent
+    kind = fingerprint(*(here / f"{n}.py" for n in ("samples", "archive_samples", "damage")))
     jobs = [(seed, start, min(CHUNK, count - start)) for start in range(0, count, CHUNK)]
+    return {
+        f"{kind} {seed} {start} {number}": (seed, start, number) for seed, start, number in jobs
+    }
+
+
+def summary(rows: list[dict[str, Any]]) -> int:
+    """Print outcomes and failures; returns the exit code."""
     tally: collections.Counter[str] = collections.Counter()
-    failures: list[str] = []
-    with ProcessPoolExecutor(2, get_context("spawn"), max_tasks_per_child=10) as pool:
-        for counted, failed in track(pool.map(chunk, jobs), "fuzzing (100 files)", len(jobs)):
-            tally += counted
-            failures += failed
-            print(f"{sum(tally.values())} files, {len(failures)} failures", flush=True)
+    for row in rows:
+        tally.update(row["tally"])
+    failures = [failure for row in rows for failure in row["failures"]]
     for outcome, number in sorted(tally.items()):
         print(f"{outcome:<40}{number:>8}")
-    print(f"{sum(tally.values())} files, {len(failures)} failures")
+    refused = sum(number for outcome, number in tally.items() if outcome.endswith(": refused"))
+    print(f"batches by commit: {by_commit(rows)}")
+    print(f"{sum(tally.values())} files, {refused} refused, {len(failures)} failures")
     print("\n".join(failures[:200]))
     return 1 if failures else 0
 
@@ -126,4 +155,4 @@ def _too_slow(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:3])))
+    sys.exit(main(sys.argv[1:]))

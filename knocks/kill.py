@@ -1,11 +1,12 @@
 """Kills stages with SIGKILL at random moments and runs them again; prints what was not as before.
 
-    python knocks/kill.py [--rounds 50] [--seed 0] [STAGE ...]
+    python knocks/kill.py [--rounds 50] [--seed 0] [STAGE ...]        # goes on where it stopped
 
 Half of the moments are spread over the processor time of a run, half over its file operations (just
 before one is made); every third rerun is killed once more. A round passes when what the kill left
 is refused or whole, the same command ends well, and the run directory is byte for byte that of an
 undisturbed run, nothing left over. Clocks stand still in the runs, so that no stamp can differ.
+Finished rounds stand in `runs/knocks/kill.jsonl`; remove it to begin anew.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import stopped
 
 stopped.stop()
 
+from finished import ROOT, Finished, by_commit  # noqa: E402
 from stages import Stage, stages  # noqa: E402
 from wholeness import differences, half_read, tree  # noqa: E402
 
@@ -44,31 +46,37 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ledger", type=Path, default=ROOT / "runs" / "knocks" / "kill.jsonl")
     parser.add_argument("stage", nargs="*")
     asked = parser.parse_args(words)
     os.environ["HELIOSIGHT_QUIET"] = "1"
-    faults = 0
+    finished, faults = Finished(asked.ledger), 0
     with tempfile.TemporaryDirectory() as name:
         for stage in stages(Path(name) / "shared"):
             if not asked.stage or stage.name in asked.stage:
-                faults += knock(stage, Path(name), asked.rounds, random.Random(asked.seed))
+                faults += knock(stage, Path(name), (asked.rounds, asked.seed), finished)
     return 1 if faults else 0
 
 
-def knock(stage: Stage, root: Path, rounds: int, rng: random.Random) -> int:
-    """All rounds of a stage, printed; returns how many failed."""
-    known = undisturbed(stage, root)
-    failed = []
-    for number in range(rounds):
-        share = (number // 2 + rng.random()) / ((rounds + 1) // 2)
+def knock(stage: Stage, root: Path, which: tuple[int, int], finished: Finished) -> int:
+    """All rounds of a stage that are not done yet, then the sum of all; returns how many failed."""
+    rounds, seed = which
+    keys = {f"{stage.name} {rounds} {seed} {number}": number for number in range(rounds)}
+    todo = {key: number for key, number in keys.items() if key not in finished}
+    known = undisturbed(stage, root) if todo else None
+    for key, number in todo.items():
+        share = (number // 2 + random.Random(key).random()) / ((rounds + 1) // 2)
         problems = one_round(stage, root, known, (share, number % 2 == 1, number % 3 == 2))
-        failed += [f"round {number}, {share:.3f}: {p}" for p in problems[:5]]
+        finished.add(key, share=share, problems=problems[:5])
         print("x" if problems else ".", end="", flush=True)
-    print(
-        f"\n{stage.name}: {rounds} kills, {len(failed)} faults; a run takes {known.seconds:.1f} s "
-        f"of CPU and {known.operations} file operations, {len(known.tree)} files"
-    )
-    print("\n".join(failed))
+    rows = finished.of(keys)
+    failed = [f"{row['key']}, {row['share']:.3f}: {row['problems']}" for row in rows
+              if row["problems"]]  # fmt: skip
+    print(f"\n{stage.name}: {len(rows)} kills on {by_commit(rows)}, {len(failed)} rounds at fault")
+    if known:
+        print(f"a run takes {known.seconds:.1f} s of CPU, {known.operations} file operations, "
+              f"{len(known.tree)} files")  # fmt: skip
+    print("\n".join(failed), flush=True)
     return len(failed)
 
 
