@@ -18,6 +18,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,6 +33,8 @@ from heliosight.core.errors import HeliosightError
 from heliosight.core.progress import track
 
 CHUNK, SECONDS, MEMORY = 100, 10, 1 << 30
+Job = tuple[int, int, int]  # seed, first file, number of files
+Outcome = tuple[collections.Counter[str], list[str]]  # how files ended, what failed
 
 
 class TooSlow(BaseException):
@@ -48,14 +51,24 @@ def main(words: list[str]) -> int:
     asked = parser.parse_args(words)
     finished, jobs = Finished(asked.ledger), batches(asked.count, asked.seed)
     todo = {key: job for key, job in jobs.items() if key not in finished}
-    with ProcessPoolExecutor(asked.processes, get_context("spawn"), max_tasks_per_child=10) as pool:
-        done = zip(todo, pool.map(chunk, todo.values()), strict=True)
-        for key, (tally, failures) in track(done, "fuzzing (100 files)", len(todo)):
-            finished.add(key, tally=tally, failures=failures)
+    for key, (tally, failures) in track(broken(todo, asked.processes), "fuzzing", len(todo)):
+        finished.add(key, tally=tally, failures=failures)
     return summary(finished.of(jobs))
 
 
-def batches(count: int, seed: int) -> dict[str, tuple[int, int, int]]:
+def broken(todo: dict[str, Job], processes: int) -> Iterator[tuple[str, Outcome]]:
+    """Outcomes of the batches in their order; processes are new after ten each.
+
+    Pools of their own do it: one that replaces its processes (max_tasks_per_child) stood still in
+    Python 3.11 as soon as all of them had ended.
+    """
+    size = 10 * processes
+    for keys in (list(todo)[k : k + size] for k in range(0, len(todo), size)):
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            yield from zip(keys, pool.map(chunk, [todo[key] for key in keys]), strict=True)
+
+
+def batches(count: int, seed: int) -> dict[str, Job]:
     """What there is to do, by its key; other samples or damages are other files."""
     here = Path(__file__).parent
     kind = fingerprint(*(here / f"{n}.py" for n in ("samples", "archive_samples", "damage")))
@@ -80,7 +93,7 @@ def summary(rows: list[dict[str, Any]]) -> int:
     return 1 if failures else 0
 
 
-def chunk(job: tuple[int, int, int]) -> tuple[collections.Counter[str], list[str]]:
+def chunk(job: Job) -> Outcome:
     """Some files, each in a folder of its own below a guarded one."""
     seed, start, count = job
     _limit_memory()

@@ -3,8 +3,8 @@
     python knocks/raises.py
 
 A raise counts as asked for when a test holds a `match=`, or any other text, of at least twelve
-letters that its rule contains. Bare re-raises, and errors without words of their own, are left out.
-Exit code 1 when one is not asked for.
+letters that its rule contains, or that contains its rule filled in. Bare re-raises, and errors
+without words of their own, are left out. Exit code 1 when one is not asked for.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def raises() -> Iterator[Raised]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                 where = f"{path.relative_to(ROOT)}:{node.lineno}"
-                if pieces := tuple(_words(node.exc)):
+                pieces = tuple(_words(node.exc))
+                if len("".join(pieces).strip()) >= LEAST // 2:
                     yield Raised(where, pieces)
 
 
@@ -68,9 +69,10 @@ def unasked() -> tuple[list[Raised], int]:
 
 def _names(raised: Raised, text: str) -> bool:
     joined = " ".join(raised.pieces)
-    short = len(joined) < LEAST and joined in text
-    return short or text in joined or any(len(p) >= LEAST and p.strip() in text
-                                          for p in raised.pieces)  # fmt: skip
+    if text in joined or any(len(p) >= LEAST and p.strip() in text for p in raised.pieces):
+        return True
+    whole = ".+".join(re.escape(p) for p in raised.pieces).strip("\\ ")
+    return re.search(whole, text) is not None
 
 
 if __name__ == "__main__":

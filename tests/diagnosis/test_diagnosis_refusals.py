@@ -64,7 +64,7 @@ def test_gradients_need_a_graph(ask):
         (StateRemembers(), "needs a recurrent cell"),
         (AttentionChooses(), "needs attention layers"),
         (LooksAtInput(), "needs gates or attention"),
-        (Balance(), "needs the part 'fusion'"),
+        (Balance(), "this check needs the part 'fusion'"),
         (GradientAboveNoise(), "needs encoders with weights"),
     ],
 )

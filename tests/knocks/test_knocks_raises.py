@@ -83,7 +83,8 @@ def frames_npz(folder):
 SERIES = ModalitySpec("series", "wind", ("speed", "ap"), 4, 3)
 # What is refused, the kind of error, its words.
 REFUSED = {
-    "attribute": (lambda _: heliosight.nonsense, AttributeError, "has no attribute 'nonsense'"),
+    "attribute": (lambda _: heliosight.nonsense, AttributeError,
+                  "module 'heliosight' has no attribute 'nonsense'"),
     "npy version": (lambda _: npy((9, 9)), ValueError, "is not 1.0 or 2.0"),
     "cadences": (lambda _: overlay([table(), table(3600)]), DataError,
                  "joined tables have one cadence"),

@@ -181,8 +181,7 @@ def _band(sun: SunConfig) -> dict[str, Table]:
 def _read_driven(data: DrivenData) -> Raw:
     real = read_archives(data.archives)
     areas = real.tables["coronal_holes"]
-    if not isinstance(areas, SeriesTable):
-        raise DataError("a driving series is a series table", areas.name)
+    assert isinstance(areas, SeriesTable)
     images = simulate(data.sun, drive=areas).tables["images"]
     sources = {**real.sources, "images": _sun_source(data.sun)}
     caveats = (

@@ -112,16 +112,17 @@ class Client:
         NotPublished, Moved, WrongAnswer : at once.
         """
         at = self._mirrored(url)
-        for attempt in range(self.retries + 1):
+        attempt = 0
+        while True:
             try:
                 return self._follow(at, part, limit, validators or {})
             except _Retry as retry:
                 wait = 2.0**attempt if retry.wait is None else retry.wait
-                if wait > self.patience or attempt == self.retries:
+                if wait > self.patience or attempt >= self.retries:
                     raise retry.error from retry
                 self.pace.rest(_host(at), wait)
                 self.sleep(wait)
-        raise AssertionError("the loop returns or raises")  # pragma: no cover
+            attempt += 1
 
     def _mirrored(self, url: str) -> str:
         parts = urlsplit(url)
