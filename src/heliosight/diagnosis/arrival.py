@@ -154,12 +154,12 @@ def put_back(evidence: Evidence, m: str, i: int, a: Arrival) -> Estimate:
     axis = 1 if evidence.batch.inputs[m].ndim == 5 else 2
     for start in range(0, len(rows), size):
         piece = rows[start : start + size]
-        batch = evidence.batch.select(torch.as_tensor(piece))
-        x = batch.inputs[m].float().clone()
-        channel, seen = x.select(axis, i), batch.observed[m].select(axis, i)
+        place = torch.as_tensor(piece)
+        x = evidence.batch.inputs[m][place].float()
+        channel, seen = x.select(axis, i), evidence.batch.observed[m][place].select(axis, i)
         seen = seen[..., None, None] if x.ndim == 5 else seen
         channel.copy_(torch.where(seen, channel * a.factor + a.shift, channel))
-        parts.append(evidence.beside(batch.with_inputs({m: x}), m, piece))
+        parts.append(evidence.beside(m, piece, x))
     moved = ((np.concatenate(parts) - evidence.forecast[rows]) ** 2 / 2).mean(1)
     blocks = np.unique(evidence.rows[rows], return_inverse=True)[1]
     terms = np.stack([moved / evidence.variance, np.ones_like(moved)], 1)

@@ -159,8 +159,8 @@ class _OneChannel:
         source = torch.as_tensor(self._other[rows])
         pair = []
         for held_ in (batch.inputs[m], batch.observed[m]):
-            x = held_[place].clone()
-            x.select(self._axis, self._i).copy_(held_[source].select(self._axis, self._i))
+            x = held_[place]
+            x.select(self._axis, self._i).copy_(held_.select(self._axis, self._i)[source])
             pair.append(x)
         return pair[0], pair[1]
 
@@ -169,12 +169,10 @@ def changed(
     evidence: Evidence, m: str, rows: np.ndarray, change: _OneChannel | _Steps
 ) -> np.ndarray:
     """`(len(rows), L)` forecasts with modality m replaced by `change(rows)`."""
-    size, parts = evidence.config.chunk, []
+    size, parts = evidence.together(m), []
     for start in range(0, len(rows), size):
         piece = rows[start : start + size]
-        x, mask = change(piece)
-        batch = evidence.batch.select(torch.as_tensor(piece)).with_inputs({m: x}, {m: mask})
-        parts.append(evidence.beside(batch, m, piece))
+        parts.append(evidence.beside(m, piece, *change(piece)))
     return np.concatenate(parts)
 
 

@@ -31,6 +31,7 @@ from heliosight.diagnosis.shifts import shifts
 from heliosight.subject import Subject, capture_calls, flat_tensors, replaced
 
 CACHE_BYTES = 2**30
+SERIES = 4  # series take the room of one window of images; smaller batches cost more a window
 PAST = 200  # windows that a probe can be learned from
 
 
@@ -197,7 +198,8 @@ class Evidence:
     def scaled(self, batch: Batch) -> np.ndarray:
         """`(B, L)` forecast of a batch in the working scale, without a graph."""
         with torch.no_grad():
-            return self._scale(self.subject.quantities(batch))
+            wanted = "forecast" if self.config.scale == "ap" else "log_mean"
+            return self._scale(self.subject.quantities(batch, (wanted,)))
 
     def _scale(self, named: Mapping[str, Tensor]) -> np.ndarray:
         if self.config.scale == "ap":
@@ -236,38 +238,59 @@ class Evidence:
                 stack.enter_context(replaced(self.subject, f"encoder.{m}", value))
             return self.scaled(self.batch.select(slice(0, 1)))
 
-    def beside(self, batch: Batch, m: str, rows: np.ndarray) -> np.ndarray:
-        """`(B, L)` forecasts of a batch in which only modality m differs from `rows`.
+    def beside(
+        self, m: str, rows: np.ndarray, x: Tensor | None = None, seen: Tensor | None = None
+    ) -> np.ndarray:
+        """`(B, L)` forecasts of windows `rows` in which only modality m is encoded again.
 
         The other branches are taken from the store.
+
+        x, seen : in place of that modality's input and its mask.
         """
         if not self.crossable:
-            return self.scaled(batch)
-        return self._beside(self._thin(batch, m) if self._thins(m) else batch, m, rows)
+            return self.scaled(self._changed(m, rows, rows, x, seen))
+        return self._beside(m, rows, rows[:1] if self._thins(m) else rows, x, seen)
 
-    def _beside(self, batch: Batch, m: str, rows: np.ndarray) -> np.ndarray:
+    def together(self, m: str) -> int:
+        """Windows a forward when modality m alone is encoded again: of a series four times more."""
+        small = self.crossable and self.batch.inputs[m].ndim == 3
+        return self.config.chunk * (SERIES if small else 1)
+
+    def _beside(
+        self, m: str, rows: np.ndarray, others: np.ndarray, x: Tensor | None, seen: Tensor | None
+    ) -> np.ndarray:
         with ExitStack() as stack:
             for other in self.modalities:
                 if other != m:
                     value = _picked(self._features[other], torch.as_tensor(rows), len(self.batch))
                     stack.enter_context(replaced(self.subject, f"encoder.{other}", value))
-            return self.scaled(batch)
+            return self.scaled(self._changed(m, rows, others, x, seen))
 
-    def _thin(self, batch: Batch, m: str) -> Batch:
-        """One window of every modality but m: images nobody reads cost most to normalise."""
-        others = [o for o in self.modalities if o != m]
-        return batch.with_inputs(
-            {o: batch.inputs[o][:1] for o in others}, {o: batch.observed[o][:1] for o in others}
-        )
+    def _changed(
+        self, m: str, rows: np.ndarray, others: np.ndarray, x: Tensor | None, seen: Tensor | None
+    ) -> Batch:
+        """Windows `rows` with x and seen for modality m; of the other modalities windows `others`.
+
+        One of those is enough where nobody reads them: images cost most to copy and normalise.
+        """
+        batch, own, few = self.batch, torch.as_tensor(rows), torch.as_tensor(others)
+
+        def of(values: Mapping[str, Tensor], given: Tensor | None) -> dict[str, Tensor]:
+            kept = {o: v[few] for o, v in values.items() if o != m}
+            return {**kept, m: values[m][own] if given is None else given}
+
+        return Batch(
+            of(batch.inputs, x), of(batch.observed, seen),
+            batch.issue_time[own], batch.target[own], batch.target_mask[own],
+        )  # fmt: skip
 
     def _thins(self, m: str) -> bool:
-        """True when a thin batch gives the same forecasts, tried once for each modality."""
+        """True when one window of the other modalities gives the same forecasts, tried once."""
         key = f"thin/{m}"
         if key not in self.memo:
             place = self.spread(8)
-            batch = self.batch.select(torch.as_tensor(place))
             try:
-                again = self._beside(self._thin(batch, m), m, place)
+                again = self._beside(m, place, place[:1], None, None)
             except SubjectError:
                 again = np.zeros(0)
             plain = self.forecast[place]

@@ -242,12 +242,11 @@ def moved(
     size, parts = evidence.config.chunk, []
     for start in range(0, len(rows), size):
         own, other = rows[start : start + size], donors[start : start + size]
-        batch = evidence.batch.select(torch.as_tensor(own))
-        x = batch.inputs[m]
+        x = evidence.batch.inputs[m][torch.as_tensor(own)]
         mask = torch.as_tensor(chosen[start : start + size]).float()
         mask = torch.nn.functional.interpolate(mask, x.shape[-2:], mode="nearest").bool()[:, None]
         mixed = torch.where(mask.to(x.device), evidence.batch.inputs[m][torch.as_tensor(other)], x)
-        y = evidence.beside(batch.with_inputs({m: mixed}), m, own)
+        y = evidence.beside(m, own, mixed)
         parts.append(((y - evidence.forecast[own]) ** 2).mean(1))
     return np.concatenate(parts)
 

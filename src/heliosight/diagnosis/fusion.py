@@ -187,8 +187,10 @@ def _asked(evidence: Evidence, m: str, rows: np.ndarray, cheap: bool) -> np.ndar
     size, found = evidence.config.chunk, []
     for start in range(0, len(rows), size):
         piece = rows[start : start + size]
-        batch = evidence.batch.select(torch.as_tensor(piece))
-        found.append(evidence.beside(batch, m, piece) if cheap else evidence.scaled(batch))
+        if cheap:
+            found.append(evidence.beside(m, piece))
+        else:
+            found.append(evidence.scaled(evidence.batch.select(torch.as_tensor(piece))))
     return np.concatenate(found)
 
 

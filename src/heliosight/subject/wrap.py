@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any, final
 
@@ -77,10 +77,13 @@ class Subject:
         ------
         SubjectError : the module fails, or gives something that is no forecast of `(B, L)`.
         """
-        return _mean(self.quantities(batch, only_forecast=True)["forecast"], batch, self)
+        return _mean(self.quantities(batch, ("forecast",))["forecast"], batch, self)
 
-    def quantities(self, batch: Batch, only_forecast: bool = False) -> dict[str, Tensor]:
+    def quantities(self, batch: Batch, wanted: Collection[str] = ()) -> dict[str, Tensor]:
         """Named outputs with their graph: `forecast` `(B, L)` ap and what else the model says.
+
+        wanted : what our own forecaster works out, all if empty; a chance of a day costs as much
+            as the network. What else is at hand comes along.
 
         Our own forecaster adds `log_mean` `(B, L)` of log1p(ap), `event_probability` `(B, L)`,
         the chance that a lead reaches G1 (ap >= 39), `day_event_probability` `(B, D)`, the chance
@@ -89,7 +92,7 @@ class Subject:
         raw = self._output(self.raw(batch))
         if isinstance(raw, ModelOutput):
             draws = getattr(self.module, "copula_draws", None)
-            return _own_quantities(raw, only_forecast, draws, 24 // self.spec.lead_hours)
+            return _own_quantities(raw, wanted, draws, 24 // self.spec.lead_hours)
         if isinstance(raw, Mapping) and "forecast" in raw:
             return dict(raw)
         if isinstance(raw, Tensor):
@@ -221,18 +224,18 @@ def _same(raw: Any) -> Any:
 
 
 def _own_quantities(
-    output: ModelOutput, only_forecast: bool, draws: Tensor | None, day: int
+    output: ModelOutput, wanted: Collection[str], draws: Tensor | None, day: int
 ) -> dict[str, Tensor]:
-    forecast = {"forecast": output.forecast.mean_ap()}
-    if only_forecast:
-        return forecast
-    storm = storm_threshold("G1")
-    named = {"log_mean": output.forecast.mean}
-    named["event_probability"] = output.forecast.exceedance(storm)
+    said, storm = output.forecast, storm_threshold("G1")
+    makers: dict[str, Callable[[], Tensor]] = {
+        "forecast": said.mean_ap,
+        "log_mean": lambda: said.mean,
+        "event_probability": lambda: said.exceedance(storm),
+    }
     if draws is not None:
-        joint = output.forecast.smooth_day_exceedance(storm, draws, day)
-        named["day_event_probability"] = joint
-    return {**forecast, **named, **output.auxiliary}
+        makers["day_event_probability"] = lambda: said.smooth_day_exceedance(storm, draws, day)
+    named = {name: make() for name, make in makers.items() if not wanted or name in wanted}
+    return {**named, **output.auxiliary}
 
 
 def _mean(forecast: Tensor, batch: Batch, subject: Subject) -> Tensor:
