@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: rehearsal help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill year raises mutate remote certify clean
+.PHONY: rehearsal help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill year raises coverage mutate remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -82,6 +82,10 @@ year: $(VENV)/.dev-ready  ## a year of hindcasts in one process: memory and file
 
 raises: $(VENV)/.dev-ready  ## errors whose words no test asks for
 	$(BIN)/python knocks/raises.py
+
+coverage: $(VENV)/.dev-ready  ## what the tests run of every room, and the functions that they never do
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --ignore=tests/packaging --cov --cov-report=json:build/coverage.json
+	$(BIN)/python knocks/uncovered.py build/coverage.json
 
 mutate: $(VENV)/.dev-ready  ## small faults in scores, statistics and windows: do the tests notice?
 	OMP_NUM_THREADS=1 $(BIN)/python knocks/mutate.py
