@@ -1,159 +1,123 @@
 """Mutation testing: small faults in `evaluation`, `diagnosis` statistics and `data` windows.
 
-    python knocks/mutate.py [--mutants 60] [--seed 0] [FILE ...]
+    python knocks/mutate.py [--mutants 0] [--seed 0] [FILE ...]     # goes on where it stopped
 
-One comparison, operator, number or return is changed at a time; the tests of that file must fail. A
-mutant that survives is printed with its line. Every mutant is a forked process whose import of the
-file gives the changed code; nothing on disk is touched.
+One comparison, operator, number, condition, function of numpy or return is changed at a time; the
+tests of that file must fail. All mutants by default. Those that survive are printed with the answer
+`knocks/answers.py` has for them; exit code 1 when one has none. What is done stands in
+`runs/knocks/mutate.jsonl`: a mutant once killed is not tried again until its file changes, one that
+lived is as soon as its tests do. Every mutant is a forked process; nothing on disk is touched.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import importlib.abc
-import importlib.util
+import contextlib
 import os
 import random
-import signal
+import resource
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from answers import ANSWERS
+from finished import ROOT, Finished, by_commit, fingerprint
+from mutants import Mutant, mutants, put_in_place, unchanged
 
-ROOT = Path(__file__).parents[1]
-SOURCES = ROOT / "src" / "heliosight"
+TESTS = ROOT / "tests"
 # A file, and the tests that cover it.
 COVERED = {
-    "evaluation/metrics.py": ["tests/evaluation/test_evaluation_metrics.py"],
-    "diagnosis/blocks.py": ["tests/diagnosis/test_diagnosis_blocks.py"],
-    "data/windows.py": ["tests/data/test_data_windows.py"],
-    "data/splits.py": ["tests/data/test_data_splits.py"],
+    "evaluation/metrics.py": ("evaluation/test_evaluation_metrics.py",),
+    "evaluation/bootstrap.py": ("evaluation/test_evaluation_scorecard.py",),
+    "diagnosis/blocks.py": ("diagnosis/test_diagnosis_blocks.py",),
+    "diagnosis/shifts.py": ("diagnosis/test_diagnosis_statistics.py",),
+    "diagnosis/sums.py": ("diagnosis/test_diagnosis_statistics.py",),
+    "data/windows.py": ("data/test_data_windows.py",),
+    "data/splits.py": ("data/test_data_splits.py",),
 }
-SECONDS = 90
-OPERATORS = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult,
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq, ast.And: ast.Or, ast.Or: ast.And, ast.BitAnd: ast.BitOr,
-    ast.BitOr: ast.BitAnd,
-}  # fmt: skip
+SECONDS = 60  # of processor time, after which a mutant counts as one that never ends
+QUIET = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:timeout", "-o", "addopts="]
 
 
-def places(tree: ast.AST) -> list[ast.AST]:
-    """Every node that can be changed; annotations and texts are left alone."""
-    return [node for node in _inside(tree) if _can_change(node)]
+def main(words: list[str]) -> int:
+    """All mutants, or a sample, that are not done yet; then what lives."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mutants", type=int, default=0, help="a sample of so many; 0 for all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ledger", type=Path, default=ROOT / "runs" / "knocks" / "mutate.jsonl")
+    parser.add_argument("file", nargs="*")
+    asked = parser.parse_args(words)
+    every = [mutant for name in asked.file or COVERED for mutant in mutants(name)]
+    count = min(asked.mutants or len(every), len(every))
+    chosen = random.Random(asked.seed).sample(every, count)
+    finished = Finished(asked.ledger)
+    todo = [m for m in chosen if not _is_done(m, finished)]
+    if todo:
+        _prepare({m.file for m in todo})
+    for done, mutant in enumerate(todo, 1):
+        lives = survives(mutant)
+        finished.add(mutant.key, lives=lives, tests=_tests_of(mutant.file))
+        print(f"{done}/{len(todo)} {'LIVES' if lives else 'killed'} {mutant}", flush=True)
+    return summary(chosen, finished)
 
 
-def _inside(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "decorator_list"):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not isinstance(child, ast.Raise):
-                yield from _inside(child)
+def _is_done(mutant: Mutant, finished: Finished) -> bool:
+    row = finished.rows.get(mutant.key)
+    return row is not None and (not row["lives"] or row["tests"] == _tests_of(mutant.file))
 
 
-def _can_change(node: ast.AST) -> bool:
-    if isinstance(node, ast.Constant):
-        return type(node.value) in (int, float, bool)
-    if isinstance(node, ast.Compare):
-        return type(node.ops[0]) in OPERATORS
-    if isinstance(node, ast.BinOp | ast.BoolOp):
-        return type(node.op) in OPERATORS
-    return isinstance(node, ast.Return) and node.value is not None
+def _tests_of(file: str) -> str:
+    return fingerprint(*(TESTS / name for name in COVERED[file]))
 
 
-def change(node: Any) -> None:
-    """Change one node in place."""
-    if isinstance(node, ast.Constant):
-        node.value = (not node.value) if isinstance(node.value, bool) else node.value + 1
-    elif isinstance(node, ast.Compare):
-        node.ops[0] = OPERATORS[type(node.ops[0])]()
-    elif isinstance(node, ast.Return):
-        node.value = ast.Constant(None)
-    else:
-        node.op = OPERATORS[type(node.op)]()
+def _prepare(files: set[str]) -> None:
+    """Import every test once, so that a mutant's process need not; refuse tests that fail."""
+    tests = sorted({str(TESTS / name) for file in files for name in COVERED[file]})
+    with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):
+        pytest.main(["--collect-only", *QUIET, *tests])
+    for file in sorted(files):
+        for mutant in unchanged(file):
+            if not survives(mutant):
+                sys.exit(f"the tests of {file} fail with nothing changed in {mutant.function!r}")
 
 
-class Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
-    """Gives one module another source."""
-
-    def __init__(self, name: str, path: Path, source: str) -> None:
-        self.name, self.path, self.source = name, path, source
-
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
-        """The spec of that module alone."""
-        here = fullname == self.name
-        return (
-            importlib.util.spec_from_loader(fullname, self, origin=str(self.path)) if here else None
-        )
-
-    def get_data(self, path: Any) -> bytes:
-        """The changed source."""
-        return self.source.encode()
-
-    def get_filename(self, fullname: str) -> str:
-        """Where the unchanged one lies."""
-        return str(self.path)
-
-
-def survives(name: str, source: str) -> bool:
-    """True when the tests of a file pass on that source."""
+def survives(mutant: Mutant) -> bool:
+    """True when the tests of a file pass with that change."""
     child = os.fork()
     if not child:
-        signal.alarm(SECONDS)
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
-        module = "heliosight." + name.removesuffix(".py").replace("/", ".")
-        sys.meta_path.insert(0, Changed(module, SOURCES / name, source))
-        sys.dont_write_bytecode = True
         code = 1
         try:
-            tests = [str(ROOT / t) for t in COVERED[name]]
-            code = int(pytest.main([*tests, "-x", "-q", "-p", "no:cacheprovider"]))
+            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+            sink = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(sink, 1)
+            os.dup2(sink, 2)
+            put_in_place(mutant)
+            tests = [str(TESTS / name) for name in COVERED[mutant.file]]
+            code = int(pytest.main([*QUIET, *tests]))
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def main(words: list[str]) -> int:
-    """A sample of the mutants of every file; returns how many survive."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mutants", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("file", nargs="*")
-    asked = parser.parse_args(words)
-    rng, killed, alive = random.Random(asked.seed), 0, []
-    every = [
-        (name, k)
-        for name in asked.file or COVERED
-        for k in range(len(places(ast.parse((SOURCES / name).read_text()))))
-    ]
-    for name in asked.file or COVERED:
-        if not survives(name, (SOURCES / name).read_text()):
-            sys.exit(f"the tests of {name} fail unchanged")
-    for name, k in rng.sample(every, min(asked.mutants, len(every))):
-        tree = ast.parse((SOURCES / name).read_text())
-        node: Any = places(tree)[k]
-        was = ast.unparse(node)
-        change(node)
-        if survives(name, ast.unparse(ast.fix_missing_locations(tree))):
-            alive.append(f"{name}:{node.lineno}: {was} -> {ast.unparse(node)}")
-            print(f"survives {alive[-1]}", flush=True)
-        else:
-            killed += 1
-        print(f"{killed} killed, {len(alive)} survive", flush=True)
-    print(f"{killed + len(alive)} mutants of {len(every)}, {killed} killed, {len(alive)} survive")
-    return len(alive)
+def summary(chosen: list[Mutant], finished: Finished) -> int:
+    """Print numbers and survivors; returns the exit code."""
+    rows: dict[str, Any] = finished.rows
+    alive = [m for m in chosen if rows[m.key]["lives"]]
+    for name in COVERED:
+        here = [m for m in chosen if m.file == name]
+        lives = sum(m in alive for m in here)
+        print(f"{name:<28}{len(here):4d} mutants, {lives} live")
+    unanswered = 0
+    for mutant in sorted(alive, key=lambda m: (m.file, m.line)):
+        answer = ANSWERS.get((mutant.file, mutant.function, mutant.change), "")
+        unanswered += not answer
+        print(f"LIVES {mutant}: {answer or 'NOT ANSWERED'}")
+    print(f"on {by_commit(finished.of(m.key for m in chosen))}")
+    print(f"{len(chosen)} mutants, {len(chosen) - len(alive)} killed, "
+          f"{len(alive) - unanswered} answered, {unanswered} not answered")  # fmt: skip
+    return 1 if unanswered else 0
 
 
 if __name__ == "__main__":
-    import heliosight.core
-    import heliosight.models  # noqa: F401
-
-    sys.exit(1 if main(sys.argv[1:]) else 0)
+    sys.exit(main(sys.argv[1:]))
