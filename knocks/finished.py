@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -28,8 +29,9 @@ class Finished:
         """Write one piece down, as a whole line."""
         row = {"key": key, "code": self.code, **result}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        with self.path.open("a+b") as file:
+            torn = file.tell() > 0 and (file.seek(-1, 2), file.read(1))[1] != b"\n"
+            file.write((torn * "\n" + json.dumps(row) + "\n").encode())
         self.rows[key] = row
 
     def of(self, keys: Iterable[str]) -> list[dict[str, Any]]:
@@ -38,11 +40,12 @@ class Finished:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """Every whole line; the last one may have been cut off by a kill."""
-    if not path.is_file():
-        return []
-    lines = path.read_text().splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n") and line.startswith("{")]
+    """Every whole line; one that a kill cut off is left out."""
+    found = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def commit() -> str:
