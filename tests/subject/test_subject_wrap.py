@@ -68,6 +68,9 @@ def test_own_output_gives_mean_ap_and_event_probability():
     assert torch.equal(named["forecast"], forecast.mean_ap())
     assert torch.equal(named["event_probability"], forecast.exceedance(storm_threshold("G1")))
     assert "speed" in named
+    few = subject.quantities(batch_of(3), ("log_mean",))
+    assert set(few) == {"log_mean", "speed"}
+    assert torch.equal(few["log_mean"], named["log_mean"])
 
 
 def test_a_mapping_keeps_its_names():
