@@ -22,7 +22,7 @@ from heliosight.core.predictions import Predictions
 DRAWS = 256
 LEADS_A_DAY = 8
 NEVER = 2.0  # a threshold no probability reaches
-_CHUNK = 4096
+_CHUNK = 256  # draws of so many rows stay in the cache
 
 
 @final
@@ -78,10 +78,12 @@ class Dressing:
 
     def _day_maximum(self, mean_log: np.ndarray, day: int) -> np.ndarray:
         """`(N, M)` largest log1p(ap) of a day in each draw."""
+        own = mean_log[:, day * LEADS_A_DAY : (day + 1) * LEADS_A_DAY]
+        if (own == own[:, :1]).all():  # one level for the day: the largest error decides
+            return np.asarray(own[:, :1] + self.draws[day].max(1))
         highest = np.full((len(mean_log), self.draws.shape[1]), -np.inf, np.float32)
         for k in range(LEADS_A_DAY):
-            lead = mean_log[:, day * LEADS_A_DAY + k, None]
-            np.maximum(highest, lead + self.draws[day, :, k], out=highest)
+            np.maximum(highest, own[:, k, None] + self.draws[day, :, k], out=highest)
         return highest
 
 

@@ -109,8 +109,8 @@ def trailing_mean(values: np.ndarray) -> np.ndarray:
 
 def ap_group(ap: SeriesTable, issue_time: np.ndarray) -> np.ndarray:
     """Last 7 days of log1p(ap), its 1-, 27- and 81-day level, 27- and 54-day recurrence."""
-    log = np.log1p(history(ap, "ap", issue_time))
     long = np.log1p(history(ap, "ap", issue_time, 81 * 8))
+    log = long[:, -HISTORY_STEPS:]
     level = [trailing_mean(log[:, -8:]), trailing_mean(long[:, -27 * 8 :]), trailing_mean(long)]
     back = [np.log1p(recurrence(ap, issue_time, days)) for days in RECURRENCE_DAYS]
     return np.concatenate([log, np.stack(level, 1), *back], 1)

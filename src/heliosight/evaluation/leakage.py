@@ -26,7 +26,7 @@ BLOCK_DAYS = 730.5
 BUFFER_DAYS = 34.0
 _TEST_SHARE = 0.2
 _STRIDE = 7  # a test row every 21 h meets every time of day
-_CHUNK = 512
+_CHUNK = 128  # distances of so many rows stay in the cache
 
 
 @final
@@ -68,7 +68,9 @@ def nearest_mean(
     square = (train_x**2).sum(1)
     out = np.empty(len(test_x))
     for start in range(0, len(test_x), _CHUNK):
-        distance = square - 2 * (test_x[start : start + _CHUNK] @ train_x.T)
+        distance = test_x[start : start + _CHUNK] @ train_x.T
+        distance *= -2
+        distance += square
         nearest = np.argpartition(distance, neighbours - 1, axis=1)[:, :neighbours]
         out[start : start + _CHUNK] = train_y[nearest].mean(1)
     return out

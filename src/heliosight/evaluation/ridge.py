@@ -48,7 +48,9 @@ class Scaling:
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """`(N, F)` standardised, missing values at the training mean (0)."""
-        return np.nan_to_num((values - self.mean) / self.std, nan=0.0)
+        scaled = values - self.mean
+        scaled /= self.std
+        return np.nan_to_num(scaled, copy=False, nan=0.0)
 
 
 @final

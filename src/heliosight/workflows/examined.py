@@ -66,7 +66,7 @@ def examined(run: Run, fold: int, where: str) -> Examined:
 
 
 def _own(run: Run, fold: int, where: str) -> Examined:
-    study, system = study_of(run), main_system(run)
+    system, study = main_system(run), study_of(run)
     number = study.fold_number(fold, where)
     model = forecaster(study, system, number)
     return Examined(
@@ -84,9 +84,9 @@ def _own(run: Run, fold: int, where: str) -> Examined:
 
 def foreign_subject(run: Run) -> tuple[Subject, Store, Windows, np.ndarray]:
     """The user's model with its store, windows, and the issue times it has not learned from."""
-    config, store = run.config.subject, store_of(run)
-    spec = run.config.spec(main_system(run))
+    config, spec = run.config.subject, run.config.spec(main_system(run))
     spec = replace(spec, leads=config.leads, lead_hours=config.lead_hours)
+    store = store_of(run)
     windows = Windows(store.tables, spec)
     times = _times(run, store, windows)
     example = windows.batch(times[np.linspace(0, len(times) - 1, 3).astype(int)])

@@ -51,6 +51,8 @@ def store_of(run: Run, again: bool = False) -> Store:
     folder = run.folder / "data"
     key = run.key("data", *_marks(run, data))
     if again or run.found(folder, DatasetCard, key) is None:
+        # A folder that cannot be written is told now, not after an hour of reading.
+        run.folder.mkdir(parents=True, exist_ok=True)
         raw = _read(run, data)
         save_store(
             folder,

@@ -14,11 +14,11 @@ from heliosight.workflows.trained import trained
 def run(run: Run, verb: str = "") -> StageResult:
     """Train every system on every fold; the unchanged is used again. `--score`: evaluate."""
     del verb
-    study = study_of(run)
     if not run.config.systems:
         raise ConfigError(
             "training needs systems", "none", "Add `systems: {name: [modality, ...]}`.", "systems"
         )
+    study = study_of(run)
     lines, made = [], []
     for system in run.config.systems:
         for number, fold in enumerate(study.folds):
