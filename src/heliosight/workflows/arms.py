@@ -1,13 +1,13 @@
 """Arms of a trial: the ill model trained on for the same time, as it was or under a patch.
 
-Every arm of a seed starts from the same ill weights, is given as many windows, and is judged on the
+Every arm of a seed starts from the same ill weights, is given as many windows, and forecasts the
 same block of time: the later two thirds of the validation block. The first third chooses the epoch;
 the test block is not touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,18 +21,13 @@ from heliosight.core.files import digest, write_text
 from heliosight.core.folds import Fold
 from heliosight.core.making import clear_workplace, workplace
 from heliosight.core.predictions import Predictions
-from heliosight.core.records import Finding
 from heliosight.core.records_remedy import TrialRun
 from heliosight.core.tables import Moments
-from heliosight.diagnosis import DiagnosisConfig, diagnose
-from heliosight.diagnosis.diagnose import chosen
 from heliosight.evaluation.features import WIND_VARIABLES
 from heliosight.evaluation.real import RIDGES, column_groups
 from heliosight.evaluation.references import Rows, ridge_references
-from heliosight.evaluation.scorecard import on_common_rows
 from heliosight.models import Forecaster
-from heliosight.remedy import Arm, apply, faults_of, unanswered
-from heliosight.subject import wrap
+from heliosight.remedy import apply
 from heliosight.training import (
     load_weights,
     predict,
@@ -43,7 +38,6 @@ from heliosight.training import (
 )
 from heliosight.workflows.beginning import settings_of, start_key, started, teacher
 from heliosight.workflows.config import AppConfig, app_config
-from heliosight.workflows.errors_compared import paired_change
 from heliosight.workflows.run import Run
 from heliosight.workflows.study import Study
 from heliosight.workflows.trained import LOG, WEIGHTS, folder_of, trained
@@ -51,7 +45,6 @@ from heliosight.workflows.trained import LOG, WEIGHTS, folder_of, trained
 RIDGE = "ridge_omni"
 CHOOSE = 1 / 3  # share of the validation block that chooses the epoch
 AS_IT_WAS, ILL = "as_it_was", "ill"
-LATER = ("T11",)  # channel by channel: the dearest check, left for the two models of the page
 Patch = Mapping[str, Any]
 
 
@@ -71,6 +64,9 @@ class Way:
     patch: dict[str, Any] = field(default_factory=dict)
     fresh: tuple[str, ...] = ()
     short: bool = False
+
+
+AS_GIVEN = Way(ILL, short=True)
 
 
 @final
@@ -123,6 +119,11 @@ class Bench:
         return both[int(len(both) * CHOOSE) :]
 
     @cached_property
+    def shared(self) -> dict[Any, Any]:
+        """What every diagnosis on the trial block shares: what the windows alone tell."""
+        return {}
+
+    @cached_property
     def yardstick(self) -> Predictions | None:
         """A ridge on the system's own series, on the trial block; None without ap among them."""
         spec = self.config.spec(self.system)
@@ -173,10 +174,9 @@ def arm_run(bench: Bench, way: Way, seed: int) -> TrialRun:
     """One seed of an arm, made when there is none of this very arm; never made twice."""
     folder, start = arm_folder(bench, way, seed), ill_weights(bench, seed)
     study = bench.at(way, seed)
-    shared = (study.run.config.improve.windows, study.run.config.diagnose)
     key = study.run.key(
-        "arm", study.key, _identity(study), shared, records.record_hash(start.parent),
-        list(way.fresh), way.short,
+        "arm", study.key, _identity(study), study.run.config.improve.windows,
+        records.record_hash(start.parent), list(way.fresh), way.short,
     )  # fmt: skip
     found = study.run.found(folder, TrialRun, key)
     if found is not None:
@@ -207,10 +207,10 @@ def _make(bench: Bench, study: Study, way: Way, places: tuple[Path, Path], key: 
         model, study.windows(bench.system), learn, choose, settings, work,
         data_hash=digest([study.key, key]), teacher=teacher(study, model),
     )  # fmt: skip
-    forecast, found = _judged(bench, study, model, way, read_log(result.log))
+    forecast = predict(model, study.windows(bench.system), bench.blocks[2], name=way.name)
     record = TrialRun(
         study.run.provenance(key, {"data": study.store.hash}), way.name, way.patch, seed,
-        result.epochs, result.best_epoch, result.validation_loss, found, result.seconds,
+        result.epochs, result.best_epoch, result.validation_loss, result.seconds,
     )  # fmt: skip
     files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
     records.save(folder, record, forecast.arrays(), files)
@@ -218,91 +218,27 @@ def _make(bench: Bench, study: Study, way: Way, places: tuple[Path, Path], key: 
 
 
 def ill_run(bench: Bench, seed: int) -> TrialRun:
-    """The ill model of a seed as an arm that was not trained on: what a diagnosis finds first."""
-    folder, start = bench.folder / "screening" / ILL / f"seed_{seed}", ill_weights(bench, seed)
-    study, way = bench.ill(seed), Way(ILL, short=True)
-    shared = (study.run.config.improve.windows, study.run.config.diagnose)
-    key = study.run.key("ill", study.key, shared, records.record_hash(start.parent))
+    """The ill model of a seed as an arm that was not trained on."""
+    folder, start = arm_folder(bench, AS_GIVEN, seed), ill_weights(bench, seed)
+    study = bench.ill(seed)
+    windows = study.run.config.improve.windows
+    key = study.run.key("ill", study.key, windows, records.record_hash(start.parent))
     known = study.run.found(folder, TrialRun, key)
     if known is not None:
         return known
     model = study.untrained(bench.system, bench.fold, bench.moments)
     load_weights(model, start)
     model.eval()
-    forecast, found = _judged(bench, study, model, way, read_log(start.parent / LOG))
-    record = TrialRun(
-        study.run.provenance(key, {"data": study.store.hash}), ILL, {}, seed, findings=found
-    )
+    forecast = predict(model, study.windows(bench.system), bench.blocks[2], name=ILL)
+    record = TrialRun(study.run.provenance(key, {"data": study.store.hash}), ILL, {}, seed)
     files = {WEIGHTS: start.read_bytes(), LOG: (start.parent / LOG).read_bytes()}
     records.save(folder, record, forecast.arrays(), files)
     return record
 
 
-def _judged(
-    bench: Bench, study: Study, model: Forecaster, way: Way, rows: list[dict[str, Any]]
-) -> tuple[Predictions, tuple[Finding, ...]]:
-    """Forecasts and findings on the trial block."""
-    judged = bench.blocks[2]
-    forecast = predict(model, study.windows(bench.system), judged, name=way.name)
-    checks = study.run.config.diagnose.checks
-    checks = replace(checks, checks=tuple(c.id for c in chosen(checks) if c.id not in LATER))
-    found = diagnosed(bench, study, model, judged, rows, bench.later, checks=checks)
-    return forecast, found + beside_yardstick(bench, forecast)
-
-
-def diagnosed(
-    bench: Bench, study: Study, model: Forecaster, times: np.ndarray, rows: list[dict[str, Any]],
-    all_times: np.ndarray, explainers: Mapping[str, Any] | None = None,
-    checks: DiagnosisConfig | None = None,
-) -> tuple[Finding, ...]:  # fmt: skip
-    """Findings on a model over some windows, with what its training log tells.
-
-    all_times : windows of the same block that are asked what the data hold.
-    checks : the study's own where none are given.
-    """
-    config = study.run.config
-    subject = wrap(model, config.spec(bench.system), name=f"{config.name}/{bench.system}")
-    found = diagnose(
-        subject,
-        study.windows(bench.system),
-        checks or config.diagnose.checks,
-        issue_times=times,
-        records=rows,
-        explainers=explainers,
-        data_times=all_times,
-    )
-    return found.findings
-
-
-def beside_yardstick(bench: Bench, forecast: Predictions) -> tuple[Finding, ...]:
-    """REF: is the error on the trial block above that of a ridge on the same series?"""
-    if bench.yardstick is None:
-        return ()
-    rise = paired_change(
-        [on_common(forecast, bench.yardstick)], bench.config.improve.replicates, bench.config.seed
-    )
-    below = rise.low is not None and rise.low > 0
-    return (
-        Finding(
-            "REF", "Is it better than a regression on the same inputs?", "forecast",
-            "fault" if below else "healthy", "error minus the ridge's, share of variance", rise,
-            "a fault when the interval of the error's rise over the ridge's lies above 0",
-            f"error {rise.value:+.3f} of the variance against a ridge that sees no image",
-            "below_reference" if below else "",
-            "Train in stages, or longer; then look at what is not used." if below else "",
-        ),
-    )  # fmt: skip
-
-
-def on_common(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
-    """Both on the issue times they share."""
-    one, other = on_common_rows([a, b])
-    return one, other
-
-
 def arm_model(bench: Bench, way: Way, seed: int) -> tuple[Study, Forecaster, list[dict[str, Any]]]:
     """The study, model and training log of a finished arm."""
-    study = bench.at(way, seed)
+    study = bench.ill(seed) if way == AS_GIVEN else bench.at(way, seed)
     folder = arm_folder(bench, way, seed)
     model = study.untrained(bench.system, bench.fold, bench.moments)
     load_weights(model, folder / WEIGHTS)
@@ -314,27 +250,6 @@ def arm_forecast(bench: Bench, way: Way, seed: int) -> Predictions:
     """Forecasts of a finished arm on the trial block."""
     arrays = records.load_arrays(arm_folder(bench, way, seed))
     return Predictions(name=way.name, **arrays)
-
-
-def as_arm(name: str, made: Sequence[TrialRun], before: Sequence[Finding] = ()) -> Arm:
-    """The faults of an arm's seeds, as the verdict reads them.
-
-    before : findings on the model that is to be repaired; a fault of it counts as still there where
-        its check gives no answer.
-    """
-    return Arm(name, tuple(faults_of(r.findings) | unanswered(before, r.findings) for r in made))
-
-
-def usual_findings(made: Sequence[TrialRun]) -> list[Finding]:
-    """Findings of the first seed, and those of another that most seeds share."""
-    usual = as_arm("", made).usual()
-    kept = [f for f in made[0].findings if f.outcome != "fault" or (faults_of([f]) & usual)]
-    seen = faults_of(kept)
-    for record in made[1:]:
-        more = [f for f in record.findings if faults_of([f]) & usual - seen]
-        kept += more
-        seen |= faults_of(more)
-    return kept
 
 
 def write_plan(bench: Bench, text: str) -> None:

@@ -31,9 +31,10 @@ from heliosight.remedy import (
 )
 from heliosight.subject import Subject, examine, wrap
 from heliosight.training import predict
-from heliosight.workflows.arms import Bench, Way, arm_model, diagnosed
+from heliosight.workflows.arms import Bench, Way, arm_model
 from heliosight.workflows.errors_compared import daily, daily_errors, mean_interval
 from heliosight.workflows.knowable import Information, ranges
+from heliosight.workflows.seen import diagnosed, usual_checks
 
 TARGET, CAM = "mean_ap_day2", "grad-cam"
 NEGLIGIBLE = 0.01  # of the forecast's variance: a range that moves less shows nothing
@@ -76,7 +77,8 @@ def looked_at(bench: Bench, way: Way, issue: int) -> Looked:
     """
     study, model, rows = arm_model(bench, way, bench.seeds[0])
     times = test_times(bench)
-    found = diagnosed(bench, study, model, times, rows, times, {CAM: cam_maps})
+    checks = usual_checks(bench)
+    found = diagnosed(bench, study, model, times, rows, times, {CAM: cam_maps}, checks)
     subject = wrap(model, study.run.config.spec(bench.system), name=way.name)
     take = np.linspace(0, len(times) - 1, bench.config.improve.explained).astype(int)
     context = study.windows(bench.system).batch(times[np.unique(take)])

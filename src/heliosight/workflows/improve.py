@@ -21,9 +21,10 @@ from heliosight.diagnosis.diagnose import CHECKS
 from heliosight.diagnosis.verdict import faults
 from heliosight.remedy import COSTS, Fault, Step, advice, apply, ledger, named, plan, random_step
 from heliosight.workflows import diagnose
-from heliosight.workflows.arms import AS_IT_WAS, Bench, Way, usual_findings, write_plan
+from heliosight.workflows.arms import AS_IT_WAS, Bench, Way, write_plan
 from heliosight.workflows.pool import Workers, workers
 from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.seen import usual_findings
 from heliosight.workflows.study import study_of
 from heliosight.workflows.trained import main_system
 from heliosight.workflows.trials import Asked, merged, tried
@@ -277,9 +278,8 @@ def _round(progress: Progress, steps: Sequence[Step], chosen: Chosen) -> Chosen 
     for cost in COSTS:
         group = [s for s in steps if s.prescription.cost == cost]
         for step in _first_for_their_faults(group):  # both cores have work
-            progress.workers.start(
-                chosen.with_remedies([step.prescription]), progress.bench.seeds[:1]
-            )
+            way, first = chosen.with_remedies([step.prescription]), progress.bench.seeds[:1]
+            progress.workers.start(way, first, ())
         good: list[tuple[Step, Trial, tuple[TrialRun, ...]]] = []
         with bar(f"{cost} remedies", len(group)) as running:
             for step in group:
@@ -331,7 +331,7 @@ def _screening(progress: Progress, chosen: Chosen, steps: Sequence[Step]) -> Ask
     control = chosen.with_remedies((), full=not way.short)
     targets = tuple(dict.fromkeys(t for s in steps for t in s.targets))
     names = (*chosen.names, *(s.prescription.name for s in steps))
-    before = tuple(f for run in chosen.made for f in run.findings)
+    before = tuple(f for one in chosen.made for f in one.findings)
     return Asked(names, way, targets, (control,), progress.bench.seeds[:1], before)
 
 

@@ -23,9 +23,10 @@ from heliosight.core.progress import bar
 from heliosight.core.records import Interval
 from heliosight.core.records_remedy import RepairCase, RepairStudy, TrialRun
 from heliosight.data.store import save_store
+from heliosight.remedy import faults_of
 from heliosight.sun import simulate
 from heliosight.training import predict
-from heliosight.workflows.arms import Bench, Way, arm_model, as_arm
+from heliosight.workflows.arms import Bench, Way, arm_model
 from heliosight.workflows.config import AppConfig, app_config
 from heliosight.workflows.errors_compared import paired_change
 from heliosight.workflows.improve import (
@@ -37,6 +38,7 @@ from heliosight.workflows.improve import (
 )
 from heliosight.workflows.pool import Workers
 from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.seen import answering, as_arm
 from heliosight.zoo.architectures import architecture
 from heliosight.zoo.worlds import SPECTRA, Law, planted_tables, specification
 
@@ -175,8 +177,10 @@ def case_config(own: AppConfig, store: Path, case: Case) -> AppConfig:
 
 def _judged(case: Case, progress: Progress, proved: Chosen) -> RepairCase:
     """What became of a case; the test block is looked at here alone."""
-    bench, seeds = progress.bench, progress.bench.seeds
-    found = _causes([progress.workers.ill(case.seed)])
+    bench, workers, seeds = progress.bench, progress.workers, progress.bench.seeds
+    ill = workers.ill(case.seed).findings
+    found = frozenset(f.cause for f in faults_of(ill))
+    asked = answering(ill, [f for f in faults_of(ill) if f.cause in case.causes])
     left = _causes(proved.made) if proved.steps else found
     hit = bool(case.causes & found)
     random = random_ways(progress, proved) if hit else ()
@@ -191,8 +195,8 @@ def _judged(case: Case, progress: Progress, proved: Chosen) -> RepairCase:
         tuple(r.name for r in rows if r.state != "advice" and "+" not in r.name),
         proved.names,
         hit and not case.causes & left,
-        hit and not case.causes & _causes(progress.workers.made(Way(), seeds)),
-        hit and any(not case.causes & _causes(progress.workers.made(w, seeds)) for w in random),
+        hit and not case.causes & _causes(workers.seen(Way(), seeds, asked)),
+        hit and any(not case.causes & _causes(workers.seen(w, seeds, asked)) for w in random),
         gain,
         gain is not None and gain.high is not None and gain.high < 0,
     )

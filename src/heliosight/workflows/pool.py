@@ -13,8 +13,9 @@ import torch
 
 from heliosight.core.processes import die_with_parent
 from heliosight.core.records_remedy import TrialRun
-from heliosight.workflows.arms import Bench, Way, arm_run, ill_run, ill_weights
+from heliosight.workflows.arms import AS_GIVEN, Bench, Way, ill_weights
 from heliosight.workflows.run import Run
+from heliosight.workflows.seen import arm_findings, made_arm, seen
 from heliosight.workflows.study import study_of
 
 Where = tuple[Run, str, int]
@@ -41,24 +42,39 @@ class Workers:
             self._submit(f"ill {seed}", ill_weights, seed)
 
     def ill(self, seed: int) -> TrialRun:
-        """The ill model of a seed, diagnosed."""
-        self._wait(f"ill {seed}")
-        self._submit(f"diagnosed {seed}", ill_run, seed)
-        self._wait(f"diagnosed {seed}")
-        return ill_run(self.bench, seed)
+        """The ill model of a seed, asked every check."""
+        return self.seen(AS_GIVEN, [seed])[0]
 
-    def start(self, way: Way, seeds: Sequence[int]) -> None:
-        """Start what will be asked for, once the ill models it starts from are there."""
+    def start(self, way: Way, seeds: Sequence[int], checks: tuple[str, ...] | None = None) -> None:
+        """Start what will be asked for, once the ill models it starts from are there.
+
+        checks : asked of the trained arm, none named is every one; None trains only.
+        """
         for seed in seeds:
             self._wait(f"ill {seed}")
-            self._submit(_label(way, seed), arm_run, way, seed)
+            label, what = _label(way, seed), arm_findings if checks is not None else made_arm
+            last = f"{label} {checks}"
+            if last not in self._waiting:
+                self._wait(label)  # one process at a time works on an arm
+            self._submit(last, what, way, seed, *(() if checks is None else (checks,)))
+            self._waiting[label] = self._waiting[last]
 
     def made(self, way: Way, seeds: Sequence[int]) -> tuple[TrialRun, ...]:
-        """The asked seeds of an arm."""
-        self.start(way, seeds)
+        """The asked seeds of an arm, trained."""
+        self._do(way, seeds, None)
+        return tuple(made_arm(self.bench, way, seed) for seed in seeds)
+
+    def seen(
+        self, way: Way, seeds: Sequence[int], checks: tuple[str, ...] = ()
+    ) -> tuple[TrialRun, ...]:
+        """The asked seeds of an arm with what the checks say, none named is every one."""
+        self._do(way, seeds, checks)
+        return tuple(seen(self.bench, way, seed, checks) for seed in seeds)
+
+    def _do(self, way: Way, seeds: Sequence[int], checks: tuple[str, ...] | None) -> None:
+        self.start(way, seeds, checks)
         for seed in seeds:
-            self._wait(_label(way, seed))
-        return tuple(arm_run(self.bench, way, seed) for seed in seeds)
+            self._wait(f"{_label(way, seed)} {checks}")
 
     def ask(self, what: Callable[..., Any], *args: Any) -> Callable[[], Any]:
         """The answer of `what(bench, *args)`, worked on while the caller does something else."""

@@ -9,9 +9,10 @@ from typing import Any, final
 from heliosight.core.records import Finding, Interval
 from heliosight.core.records_remedy import Trial, TrialRun
 from heliosight.remedy import Fault, faults_of, judge
-from heliosight.workflows.arms import Bench, Way, arm_forecast, as_arm
+from heliosight.workflows.arms import Bench, Way, arm_forecast
 from heliosight.workflows.errors_compared import paired_change
 from heliosight.workflows.pool import Workers
+from heliosight.workflows.seen import answering, as_arm
 
 
 @final
@@ -36,14 +37,26 @@ class Asked:
 
 
 def tried(workers: Workers, asked: Asked) -> tuple[Trial, tuple[TrialRun, ...]]:
-    """The trial, and the runs of its arm."""
+    """The trial, and the runs of its arm.
+
+    A control is asked the checks of the faults that are to be gone, and of what else is wrong with
+    the arm: no other answer of it decides anything.
+    """
     bench, seeds = workers.bench, asked.seeds
-    for way in (asked.way, *asked.controls):
-        workers.start(way, seeds)
-    made = workers.made(asked.way, seeds)
     before = [f for f in asked.before if faults_of([f]) & set(asked.targets)]
+    checks = answering(before, asked.targets)
+    scanned = len(seeds) - len(seeds) // 2
+    workers.start(asked.way, seeds[:scanned], ())
+    for way, more in ((asked.way, seeds[scanned:]), *((way, seeds) for way in asked.controls)):
+        workers.start(way, more, checks)
+    made = _arm_seen(workers, asked, scanned, checks)
     arm = as_arm(asked.way.name, made, before)
-    others = [as_arm(way.name, workers.made(way, seeds), before) for way in asked.controls]
+    told = [f for one in made for f in one.findings]
+    every = (*checks, *answering(told, arm.usual() - set(asked.targets)))
+    others = [
+        as_arm(way.name, workers.seen(way, seeds, checks if n else every), before)
+        for n, way in enumerate(asked.controls)
+    ]
     changes = {way.name: error_change(bench, asked.way, way, seeds) for way in asked.controls}
     margin = bench.config.improve.margin
     found = judge(asked.targets, arm, others, changes, margin)
@@ -51,9 +64,22 @@ def tried(workers: Workers, asked: Asked) -> tuple[Trial, tuple[TrialRun, ...]]:
         bench.study.run.provenance("", {}), asked.names, asked.way.patch,
         tuple(map(str, asked.targets)), seeds, found.accepted, found.cleared,
         found.control_cleared, found.new_faults, changes, margin, found.reason,
-        sum(r.seconds for r in made), asked.proof,
+        sum(one.seconds for one in made), asked.proof,
     )  # fmt: skip
     return trial, made
+
+
+def _arm_seen(
+    workers: Workers, asked: Asked, scanned: int, checks: tuple[str, ...]
+) -> tuple[TrialRun, ...]:
+    """Every check on so many seeds that no fault of most seeds is missed in all of them.
+
+    The other seeds are asked what these had, and the faults that are to be gone.
+    """
+    first = workers.seen(asked.way, asked.seeds[:scanned], ())
+    told = [f for one in first for f in one.findings]
+    more = (*checks, *answering(told, faults_of(told)))
+    return (*first, *workers.seen(asked.way, asked.seeds[scanned:], more))
 
 
 def error_change(bench: Bench, ours: Way, theirs: Way, seeds: Sequence[int]) -> Interval:
