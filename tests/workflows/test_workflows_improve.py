@@ -19,7 +19,6 @@ from heliosight.workflows.arms import Way, arm_forecast
 from heliosight.workflows.before_after import difference
 from heliosight.workflows.config import app_config
 from heliosight.workflows.errors_compared import paired_change
-from heliosight.workflows.improve import bench_of
 from heliosight.workflows.improve_study import (
     HEALTHY,
     PLANTED,
@@ -32,6 +31,7 @@ from heliosight.workflows.improve_study import (
 from heliosight.workflows.knowable import from_probe, ranges
 from heliosight.workflows.pool import workers
 from heliosight.workflows.run import Run
+from heliosight.workflows.treatment import bench_of
 from heliosight.workflows.trials import merged
 from heliosight.zoo.worlds import SPECTRA, Law
 
@@ -137,7 +137,11 @@ def test_a_system_without_images_is_refused(made, capsys):
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [("improve.seeds=0", "a count is at least 1"), ("improve.margin=-1", "a limit is 0 or more")],
+    [
+        ("improve.seeds=0", "a count is at least 1"),
+        ("improve.margin=-1", "a limit is 0 or more"),
+        ("improve.knowable_issues=2", "what is knowable needs at least 4 issue times. Found: 2"),
+    ],
 )
 def test_a_wrong_limit_is_refused(change, told, capsys):
     assert main(["config", "validate", change]) == 2

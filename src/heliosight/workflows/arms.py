@@ -210,7 +210,7 @@ def _make(bench: Bench, study: Study, way: Way, places: tuple[Path, Path], key: 
     forecast = predict(model, study.windows(bench.system), bench.blocks[2], name=way.name)
     record = TrialRun(
         study.run.provenance(key, {"data": study.store.hash}), way.name, way.patch, seed,
-        result.epochs, result.best_epoch, result.validation_loss, result.seconds,
+        result.epochs, result.best_epoch, result.validation_loss, seconds=result.seconds,
     )  # fmt: skip
     files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
     records.save(folder, record, forecast.arrays(), files)

@@ -25,9 +25,9 @@ from heliosight.workflows.examination import (
     test_forecast,
     test_times,
 )
-from heliosight.workflows.improve import Chosen, Progress
 from heliosight.workflows.knowable import Information, information, references
 from heliosight.workflows.run import StageResult
+from heliosight.workflows.treatment import Chosen, Progress
 
 BEFORE, AFTER, DAYS = "before", "after", "days 1 to 3"
 NAMES = {"temporal": "importance over time", "saliency": "maps over time", "forecast": "forecast"}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from heliosight.core.errors import ConfigError
 
+LEAST_ISSUES = 4  # fewer leave no error to the ceiling on some day
+
 
 @dataclass(frozen=True)
 class ImproveConfig:
@@ -27,7 +29,7 @@ class ImproveConfig:
     explained : windows whose maps are compared before and after.
     transfer : weights of a run on a simulated Sun that an image branch may begin with; empty for
         none.
-    knowable_issues : issue times of the oracle's Monte Carlo of what anybody could know.
+    knowable_issues : issue times of the oracle's Monte Carlo of what anybody could know, 4 or more.
     study_seeds : seeds of every case of the repair study.
     """
 
@@ -57,6 +59,13 @@ class ImproveConfig:
                 raise ConfigError(
                     "a count is at least 1", str(getattr(self, name)), where=f"improve.{name}"
                 )
+        if self.knowable_issues < LEAST_ISSUES:
+            raise ConfigError(
+                f"the error of what is knowable needs at least {LEAST_ISSUES} issue times",
+                str(self.knowable_issues),
+                "Leave it at 40; fewer make the ceiling rougher, not the run much faster.",
+                "improve.knowable_issues",
+            )
         for name in ("epochs", "screen_epochs", "margin", "minutes", "trials"):
             if getattr(self, name) < 0:
                 raise ConfigError(

@@ -29,16 +29,16 @@ from heliosight.training import predict
 from heliosight.workflows.arms import Bench, Way, arm_model
 from heliosight.workflows.config import AppConfig, app_config
 from heliosight.workflows.errors_compared import paired_change
-from heliosight.workflows.improve import (
+from heliosight.workflows.pool import Workers
+from heliosight.workflows.run import Run, StageResult
+from heliosight.workflows.seen import answering, as_arm
+from heliosight.workflows.treatment import (
     Chosen,
     Progress,
     bench_of,
     improved,
     random_ways,
 )
-from heliosight.workflows.pool import Workers
-from heliosight.workflows.run import Run, StageResult
-from heliosight.workflows.seen import answering, as_arm
 from heliosight.zoo.architectures import architecture
 from heliosight.zoo.worlds import SPECTRA, Law, planted_tables, specification
 

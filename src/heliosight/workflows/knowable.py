@@ -74,9 +74,11 @@ def _from_oracle(bench: Bench, oracle: Oracle, frames: int) -> Information:
     floor = Interval(float(np.mean([k.floor for k in both])), how="ridge on noise-free features")
     top = float(np.mean([k.ceiling for k in both if k.ceiling is not None]))
     error = float(np.mean([k.error for k in both]))
-    ceiling = Interval(top, top - 1.96 * error, top + 1.96 * error, how="Monte Carlo of the world")
-    value, low = tuple(v for v, _ in each), tuple(v - 1.96 * e for v, e in each)
-    return Information(value, low, "the world's oracle", floor, ceiling)
+    about = 1.96 * error if np.isfinite(error) else None  # None: too few blocks for an error
+    low, high = (None, None) if about is None else (top - about, top + about)
+    ceiling = Interval(top, low, high, how="Monte Carlo of the world")
+    value, lows = tuple(v for v, _ in each), tuple(v - 1.96 * e for v, e in each)
+    return Information(value, lows, "the world's oracle", floor, ceiling)
 
 
 def from_probe(batch: Batch, spans: list[tuple[int, int]]) -> Information:

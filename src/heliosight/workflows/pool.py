@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from heliosight.workflows.seen import arm_findings, made_arm, seen
 from heliosight.workflows.study import study_of
 
 Where = tuple[Run, str, int]
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _KNOWN: dict[str, Bench] = {}  # of a worker process, which sees one bench
 
 
@@ -50,7 +52,7 @@ class Workers:
 
         checks : asked of the trained arm, none named is every one; None trains only.
         """
-        for seed in seeds:
+        for seed in seeds if self.executor is not None else ():
             self._wait(f"ill {seed}")
             label, what = _label(way, seed), arm_findings if checks is not None else made_arm
             last = f"{label} {checks}"
@@ -104,11 +106,26 @@ def workers(bench: Bench) -> Iterator[Workers]:
         yield Workers(bench)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(bench.config.threads, spawn, die_with_parent) as executor:
+    processes = ProcessPoolExecutor(bench.config.threads, spawn, die_with_parent)
+    with _one_thread_each(), processes as executor:
         try:
             yield Workers(bench, executor)
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """What is started here gives linear algebra one thread: as many as cores would crowd them."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _label(way: Way, seed: int) -> str:
