@@ -53,6 +53,17 @@ def test_an_unused_input_is_not_blocked_when_the_forecast_knows_what_it_holds():
             assert unless_known(evidence, Part("images"), verdict)[1] == cause
 
 
+def test_a_used_input_without_gain_is_no_fault_when_the_forecast_misses_nothing():
+    batch = windows(n=400)
+    for image, outcome_ in ((0.0, "fault"), (0.3, "benign_unused")):
+        with examine(subject := line(image=image, wind=0.3)):
+            evidence = Evidence(subject, batch, DiagnosisConfig(shifts=8))
+            found = unless_known(evidence, Part("images"), judge("yes", "no", "yes"))
+            assert found[0] == outcome_ and (found[1] == "misused") == (outcome_ == "fault")
+    harm = judge("yes", "harm", "yes")
+    assert unless_known(evidence, Part("images"), harm) is harm
+
+
 def test_frames_handed_out_backwards_leave_the_state_carried():
     found = asked(net(eye="reversed_frames"), windows(n=60), "T4")
     causes = {f.cause for f in found.findings if f.outcome == "fault"}

@@ -61,9 +61,9 @@ def steps(n=200, fusion=0.5, eye=0.3, limit=1.0, seed=0):
     return rows
 
 
-def found(check, records, subject=None, model=None):
+def found(check, records, subject=None, model=None, **world):
     config = DiagnosisConfig(checks=(check,))
-    said = diagnose(model or line(), windows(), config, records=records)
+    said = diagnose(model or line(), windows(**world), config, records=records)
     return outcome(said, check, subject)
 
 
@@ -185,10 +185,39 @@ def test_a_falling_validation_loss_is_healthy():
     assert found("T19", epochs()).outcome == "healthy"
 
 
-def test_memorising_from_the_first_epoch_is_a_fault():
-    said = found("T19", epochs(validation=np.linspace(0.5, 1.0, 20)))
+RISING = np.linspace(0.5, 1.0, 20)
+NOTHING = {"image_effect": 0.0, "wind_effect": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("model", "world"),
+    [
+        ({"image": 0.0}, {}),  # the images hold more than the kept epoch has learned
+        ({"image": 0.0, "wind": 0.0, "noise": 0.2}, NOTHING),  # worse than its own mean
+    ],
+)
+def test_memorising_from_the_first_epoch_is_a_fault_where_it_costs_skill(model, world):
+    said = found("T19", epochs(validation=RISING), model=line(**model), **world)
     assert (said.outcome, said.cause) == ("fault", "memorisation")
-    assert "best epoch 1 of 20" in said.reason
+    assert "best epoch 1 of 20" in said.reason and "lacks skill" in said.reason
+
+
+@pytest.mark.parametrize(
+    ("model", "world"),
+    [
+        ({}, {}),  # the first epoch has learned all there is
+        ({"image": 0.002, "wind": 0.002}, NOTHING),  # nothing can be known
+    ],
+)
+def test_memorising_that_costs_the_kept_forecast_nothing_is_no_fault(model, world):
+    said = found("T19", epochs(validation=RISING), model=line(**model), **world)
+    assert said.outcome == "healthy"
+    assert "costs the forecast that was kept nothing" in said.reason
+
+
+def test_whether_memorising_costs_skill_is_not_guessed_from_a_handful_of_windows():
+    said = found("T19", epochs(validation=RISING), n=40)
+    assert said.outcome == "inconclusive" and "not resolved" in said.reason
 
 
 def test_overfitting_after_a_good_epoch_is_told_but_no_fault():

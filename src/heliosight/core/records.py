@@ -203,6 +203,7 @@ class Finding:
     rule : the decision rule, fixed beforehand.
     cause : short machine word for a fault (`order_blind`), empty otherwise.
     action : what to do about it, in one sentence.
+    p : of a fault decided by statistics, how likely such evidence is without it; else None.
     """
 
     check: str
@@ -216,6 +217,7 @@ class Finding:
     cause: str = ""
     action: str = ""
     seconds: float = 0.0
+    p: float | None = None
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class ArrivesAsLearned(Check):
         "the channel is put back on the old scale; a model that makes up for it is fine"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a channel that varies."""
@@ -84,7 +85,8 @@ class ArrivesAsLearned(Check):
         if moved.p_above(least) < size:
             reason += f", which moves the forecast by {share}"
             action = "Correct the calibration or the normalisation of this channel."
-            return self.finding(name, "fault", statistic, value, reason, "off_scale", action)
+            p = max(a.p, moved.p_above(least))
+            return self.finding(name, "fault", statistic, value, reason, "off_scale", action, p)
         reason += f"; whether that moves the forecast ({share}) is not resolved"
         return self.finding(name, "inconclusive", statistic, value, reason)
 

@@ -20,6 +20,8 @@ class Check(ABC):
     rule : how the outcome follows from the number.
     level : the first level that runs it.
     alone : it changes global state (the default precision) and runs beside no other check.
+    by_chance : its faults are decided by statistics, so each of its questions may raise a false
+        alarm and counts where those are controlled (family.py).
     """
 
     id: ClassVar[str]
@@ -29,6 +31,7 @@ class Check(ABC):
     rule: ClassVar[str]
     level: ClassVar[str] = "quick"
     alone: ClassVar[bool] = False
+    by_chance: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, evidence: Evidence) -> list[Finding]:
@@ -43,9 +46,10 @@ class Check(ABC):
         reason: str,
         cause: str = "",
         action: str = "",
+        p: float | None = None,
     ) -> Finding:
-        """A finding of this check."""
+        """A finding of this check; a fault of a check by chance comes with its p."""
         return Finding(
             self.id, self.question, subject, outcome, statistic, value, self.rule, reason, cause,
-            action,
+            action, p=p,
         )  # fmt: skip

@@ -30,6 +30,8 @@ class DiagnosisConfig:
     level_of_test : size of every test, and of the false discovery control in a family.
     smallest_use : a share of forecast variance below which an input counts as unused.
     smallest_gain : a share of target variance below which skill counts as unchanged.
+    smallest_miss : a share of target variance that a probe must gain beside the forecast before
+        the forecast is said to miss something; what a healthy model of the certificate may leave.
     detectable : a planted signal of this share of target variance must have been found before
         "the data do not hold it" may be said.
     scale : forecasts and observations are compared as log1p(ap) or as ap.
@@ -50,6 +52,7 @@ class DiagnosisConfig:
     level_of_test: float = 0.05
     smallest_use: float = 0.01
     smallest_gain: float = 0.01
+    smallest_miss: float = 0.03
     detectable: float = 0.05
     scale: Scale = "log"
     chunk: int = 16
@@ -71,7 +74,8 @@ class DiagnosisConfig:
         for name in counts:
             if getattr(self, name) < 2:
                 raise ConfigError("a count is at least 2", str(getattr(self, name)), where=name)
-        for name in ("level_of_test", "smallest_use", "smallest_gain", "detectable"):
+        shares = ("level_of_test", "smallest_use", "smallest_gain", "smallest_miss", "detectable")
+        for name in shares:
             if not 0 < getattr(self, name) < 0.5:
                 raise ConfigError(
                     "a share lies between 0 and 0.5", str(getattr(self, name)), where=name

@@ -19,6 +19,7 @@ from heliosight.diagnosis.evidence import Evidence, evenly
 from heliosight.diagnosis.explainers import Explainer
 from heliosight.diagnosis.explaining import ExplainerWorks
 from heliosight.diagnosis.faithful import Faithful, NeedsWeights
+from heliosight.diagnosis.family import controlled
 from heliosight.diagnosis.fusion import Balance, LooksAtInput
 from heliosight.diagnosis.gradient import AttentionChooses, GradientReaches
 from heliosight.diagnosis.learning import GradientAboveNoise
@@ -110,6 +111,8 @@ def diagnose(
         more = _more(windows, data_times, config)
         evidence = Evidence(subject, batch, config, explainers, records, more, shared)
         found, seconds = run_all(selected, evidence, workers)
+        chance = [check.id for check in selected if check.by_chance]
+        found = controlled(found, chance, config.level_of_test)
         findings = [*map(_problem, problems), *found]
         parts = subject.paths
     inputs = {name: f"{m} ({order})" for name, (m, order) in subject.inputs.items()}

@@ -51,6 +51,7 @@ class Channels(Check):
         "fine, for channels repeat each other; else the rule of USE on the channel alone"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a channel, of modalities with more than one."""
@@ -92,8 +93,11 @@ class Channels(Check):
             )
             value = use.share.interval()
             findings.append(
-                self.finding(f"{m}/{v}", outcome, _CHANNEL, value, reason, cause, action)
-            )
+                self.finding(
+                    f"{m}/{v}", outcome, _CHANNEL, value, reason, cause, action,
+                    _chance(evidence, part, use) if cause else None,
+                )
+            )  # fmt: skip
         return findings
 
     def _use(self, evidence: Evidence, m: str, i: int) -> Use:
@@ -131,6 +135,16 @@ def _channel(evidence: Evidence, use: Use, need: Answer, hold: Answer) -> Verdic
     if answer == "yes" and need in ("no", "unsure") and harmless and hold != "yes":
         return "healthy", "", "used, and it costs no skill", ""
     return judge(answer, need, hold)
+
+
+def _chance(evidence: Evidence, part: Part, use: Use) -> float:
+    """p of a channel's fault: it costs no skill, and the forecast misses nothing of it."""
+    harm = 2 * use.gain.p_below(-evidence.config.smallest_gain)
+    try:
+        left = 2 * gain_left(evidence, part).p_above(evidence.config.smallest_miss)
+    except NotApplicable:
+        left = 1.0
+    return min(1.0, harm, left)
 
 
 def _sick(batch: Batch, m: str, variables: tuple[str, ...]) -> dict[str, tuple[str, str]]:
@@ -312,6 +326,7 @@ class Frames(Check):
         "and not asked of a part that is too small as a whole"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a modality with several steps."""
@@ -343,7 +358,8 @@ class Frames(Check):
         if _too_faint(evidence, m):
             text += "; its part is too small as a whole (judged in USE)"
             return self.finding(m, "not_applicable", statistic, value, text)
-        older = older_steps_hold(evidence, m, 1 if unused else p.reach)
+        newest = 1 if unused else p.reach
+        older = older_steps_hold(evidence, m, newest)
         if older == "yes":
             cause = "time_unused" if unused else "short_sight"
             action = (
@@ -351,7 +367,8 @@ class Frames(Check):
                 "over them, lengthen the window step by step in training."
             )
             text += "; a probe gains from the steps before"
-            return self.finding(m, "fault", statistic, value, text, cause, action)
+            missing = chance_older(evidence, m, newest)
+            return self.finding(m, "fault", statistic, value, text, cause, action, missing)
         if older == "no":
             text += "; the steps before hold nothing more"
             return self.finding(m, "healthy", statistic, value, text)
@@ -381,7 +398,7 @@ def older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:
     "Yes" when a probe gains from them beside the forecast; "no" when it does not beside all other
     inputs.
     """
-    if _older_steps_left(evidence, m, newest):
+    if chance_older(evidence, m, newest) < evidence.config.level_of_test:
         return "yes"
     found: Answer = evidence.of_windows(
         ("older", m, newest), lambda: _older_steps_hold(evidence, m, newest)
@@ -389,15 +406,22 @@ def older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:
     return "no" if found == "no" else "unsure"
 
 
-def _older_steps_left(evidence: Evidence, m: str, newest: int) -> bool:
-    count = evidence.own_sample.answers[m].values.shape[2]
-    if newest >= count:
-        return False
+def chance_older(evidence: Evidence, m: str, newest: int) -> float:
+    """p of "a probe gains nothing that matters from the steps before", beside the forecast."""
+    key = f"older left/{m}/{newest}"
+    if key not in evidence.memo:
+        evidence.memo[key] = _chance_older(evidence, m, newest)
+    return float(evidence.memo[key])
+
+
+def _chance_older(evidence: Evidence, m: str, newest: int) -> float:
+    if newest >= evidence.own_sample.answers[m].values.shape[2]:
+        return 1.0
     try:
         left = gain_left(evidence, Part(m, but_newest=newest))
     except NotApplicable:
-        return False
-    return left.p_above(evidence.config.smallest_gain) < evidence.config.level_of_test
+        return 1.0
+    return left.p_above(evidence.config.smallest_miss)
 
 
 def _older_steps_hold(evidence: Evidence, m: str, newest: int) -> Answer:

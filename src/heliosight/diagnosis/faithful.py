@@ -39,6 +39,7 @@ class NeedsWeights(Check):
         "(jackknife over blocks): above one half is a fault"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding an explainer."""
@@ -58,8 +59,8 @@ class NeedsWeights(Check):
         if same.p_above(SAME) < size:
             reason = f"nearly the same maps without what was learned; {reason}"
             action = "Use another method: these maps show the input, not the model."
-            cause = "ignores_weights"
-            return self.finding(name, "fault", statistic, value, reason, cause, action)
+            cause, p = "ignores_weights", same.p_above(SAME)
+            return self.finding(name, "fault", statistic, value, reason, cause, action, p)
         return self.finding(name, "inconclusive", statistic, value, f"not resolved; {reason}")
 
 
@@ -153,6 +154,7 @@ class Faithful(Check):
         "are above zero, a fault when the first is below 5 % (equivalence test)"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding an explainer."""
@@ -173,8 +175,8 @@ class Faithful(Check):
         if chance.p_below(LEAST_EXCESS) < size:
             reason = f"its places move the forecast no more than chance; {reason}"
             action = 'Report "no explanation" for this method.'
-            cause = "unfaithful_map"
-            return self.finding(name, "fault", statistic, value, reason, cause, action)
+            cause, p = "unfaithful_map", chance.p_below(LEAST_EXCESS)
+            return self.finding(name, "fault", statistic, value, reason, cause, action, p)
         return self.finding(name, "inconclusive", statistic, value, f"not resolved; {reason}")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from heliosight.core.errors import NotApplicable
 from heliosight.diagnosis import probes
-from heliosight.diagnosis.blocks import Estimate, discoveries
+from heliosight.diagnosis.blocks import Estimate
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.sample import Part
 from heliosight.diagnosis.sums import Columns, covariance, moments, products, total, variance
@@ -132,15 +132,18 @@ def _faint(evidence: Evidence, use: Use) -> tuple[Estimate, Estimate]:
     )
 
 
-def underused(evidence: Evidence) -> dict[str, bool]:
-    """Whether a modality holds more for the target than twice what the forecast takes from it.
+def underused(evidence: Evidence) -> dict[str, float]:
+    """p of "a modality holds no more than the forecast should take from it", by modality.
 
-    Either a probe finds that beside the forecast, or its part of the forecast is right and so much
-    too small.
+    Small when a probe beside the forecast finds more than the smallest miss and than half of what
+    the part brings, or when the part is right and so much too small; the two ways are paid for.
     """
-    config, found = evidence.config, missed(evidence)
-    least = config.smallest_gain
-    p = [max(f.gain.p_above(least), f.beyond.p_above(0.0)) for f in found.values()]
-    p += [max(f.faint.p_above(least), f.fainter.p_above(0.0)) for f in found.values()]
-    hits = discoveries(p, config.level_of_test)
-    return {m: hits[i] or hits[len(found) + i] for i, m in enumerate(found)}
+    least = evidence.config.smallest_miss
+    return {
+        m: min(
+            1.0,
+            2 * max(x.gain.p_above(least), x.beyond.p_above(0.0)),
+            2 * max(x.faint.p_above(least), x.fainter.p_above(0.0)),
+        )
+        for m, x in missed(evidence).items()
+    }

@@ -14,7 +14,12 @@ from heliosight.core.records import Finding, Interval
 from heliosight.core.seeding import torch_stream
 from heliosight.diagnosis.blocks import Estimate, jackknife
 from heliosight.diagnosis.check import Check
-from heliosight.diagnosis.elements import older_steps_hold, profile, smallest_effect
+from heliosight.diagnosis.elements import (
+    chance_older,
+    older_steps_hold,
+    profile,
+    smallest_effect,
+)
 from heliosight.diagnosis.evidence import Evidence
 from heliosight.diagnosis.exact import floating
 from heliosight.diagnosis.recurrence import dependence
@@ -39,6 +44,7 @@ class StateRemembers(Check):
     )
     level: ClassVar[str] = "standard"
     alone: ClassVar[bool] = True
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a cell."""
@@ -87,8 +93,8 @@ class StateRemembers(Check):
         if older == "no":
             text += "; older frames hold nothing more, so a short memory fits"
             return self.finding(role, "healthy", statistic, value, text)
-        short = effect.p_below(least) < config.level_of_test
-        if older == "yes" and short:
+        short = effect.p_below(least)
+        if older == "yes" and short < config.level_of_test:
             fades = tau < count / 4
             cause = "vanishing_state" if fades else "learned_short_memory"
             action = (
@@ -96,7 +102,8 @@ class StateRemembers(Check):
                 "all frames." if fades else "Lengthen the window step by step in training."
             )  # fmt: skip
             text += "; a probe gains from the frames before"
-            return self.finding(role, "fault", statistic, value, text, cause, action)
+            p = max(short, chance_older(evidence, m, half))
+            return self.finding(role, "fault", statistic, value, text, cause, action, p)
         return self.finding(role, "inconclusive", statistic, value, text)
 
 

@@ -31,6 +31,7 @@ class Collapse(Check):
         "(b - 1)^2 Var f / Var y, above the smallest gain; or a nearly constant forecast where a "
         "probe finds more. Var f / Var y by itself is no fault: it equals R2 for the best forecast"
     )
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding for the forecast."""
@@ -46,10 +47,11 @@ class Collapse(Check):
             f"calibration slope {_text(slope)}, Var f / Var y {_text(share)}; "
             f"{'' if slope.value > 0 else 'the slope is not positive; '}"
         )
-        if lost.p_above(config.smallest_gain) < config.level_of_test and _beyond(slope, config):
-            return [self._miscalibrated(slope, lost, text)]
+        p = max(lost.p_above(config.smallest_gain), _beyond(slope))
+        if p < config.level_of_test:
+            return [self._miscalibrated(slope, lost, text, p)]
         if share.p_below(config.smallest_gain) < config.level_of_test:
-            return [self._flat(evidence, lost, text)]
+            return [self._flat(evidence, lost, share, text)]
         if lost.p_below(config.smallest_gain) < config.level_of_test:
             reason = text + "its amplitude fits its skill"
             return [self.finding("forecast", "healthy", statistic, lost.interval(), reason)]
@@ -63,23 +65,25 @@ class Collapse(Check):
             "forecast", "fault", "Var f / Var y", value, reason, "collapse", _ACTION
         )
 
-    def _miscalibrated(self, slope: Estimate, lost: Estimate, text: str) -> Finding:
+    def _miscalibrated(self, slope: Estimate, lost: Estimate, text: str, p: float) -> Finding:
         statistic, value = "R2 that recalibration would recover", lost.interval()
+        reason = text + "the forecast varies more than it knows"
+        cause, action = "overconfident", "Regularise, stop earlier, or train on more windows."
         if slope.value > 1:
             reason = text + "the forecast varies too little for what it knows"
-            return self.finding("forecast", "fault", statistic, value, reason, "collapse", _ACTION)
-        reason = text + "the forecast varies more than it knows"
-        action = "Regularise, stop earlier, or train on more windows."
-        return self.finding("forecast", "fault", statistic, value, reason, "overconfident", action)
+            cause, action = "collapse", _ACTION
+        return self.finding("forecast", "fault", statistic, value, reason, cause, action, p)
 
-    def _flat(self, evidence: Evidence, lost: Estimate, text: str) -> Finding:
+    def _flat(self, evidence: Evidence, lost: Estimate, share: Estimate, text: str) -> Finding:
         statistic, value = "R2 that recalibration would recover", lost.interval()
         more = probe_gain(evidence)
         config = evidence.config
         text += f"nearly constant; a probe finds {_text(more)} more R2"
-        if more.p_above(config.smallest_gain) < config.level_of_test:
-            return self.finding("forecast", "fault", statistic, value, text, "collapse", _ACTION)
-        if more.p_below(config.smallest_gain) < config.level_of_test:
+        p = max(share.p_below(config.smallest_gain), more.p_above(config.smallest_miss))
+        if p < config.level_of_test:
+            cause = "collapse"
+            return self.finding("forecast", "fault", statistic, value, text, cause, _ACTION, p)
+        if more.p_below(config.smallest_miss) < config.level_of_test:
             text += ": honest low signal"
             return self.finding("forecast", "healthy", statistic, value, text)
         return self.finding("forecast", "inconclusive", statistic, value, text)
@@ -93,10 +97,9 @@ def _text(e: Estimate) -> str:
     return f"{i.value:.3g} [{i.low:.3g}, {i.high:.3g}]"
 
 
-def _beyond(slope: Estimate, config: Any) -> bool:
-    """True when the slope differs from 1."""
-    p = min(slope.p_above(1.0), slope.p_below(1.0))
-    return bool(p < config.level_of_test / 2)
+def _beyond(slope: Estimate) -> float:
+    """Two-sided p of "the slope is 1"."""
+    return 2 * min(slope.p_above(1.0), slope.p_below(1.0))
 
 
 def calibration(evidence: Evidence) -> tuple[Estimate, Estimate, Estimate]:
@@ -116,6 +119,19 @@ def calibration(evidence: Evidence) -> tuple[Estimate, Estimate, Estimate]:
         columns.estimate(evidence, lambda s: (slope(s) - 1) ** 2 * share(s)),
         columns.estimate(evidence, share),
     )
+
+
+def skill_of(evidence: Evidence) -> Estimate:
+    """R2 within leads, each lead's own mean error taken out.
+
+    Raises
+    ------
+    TooFew : a sample too small.
+    """
+    f, (y, mask) = evidence.forecast, evidence.observed
+    require_sample(evidence.rows, ((f - y) * mask).sum(1), evidence.config)
+    columns = Columns({**moments("r", f - y, mask), **moments("y", y, mask)})
+    return columns.estimate(evidence, lambda s: np.asarray(1 - variance(s, "r") / variance(s, "y")))
 
 
 def probe_gain(evidence: Evidence) -> Estimate:
@@ -145,6 +161,7 @@ class PersistenceCopy(Check):
         "a copy when the past value explains over 90 % of the forecast's variance (lower bound) "
         "and the forecast adds less than the smallest gain of R2 to it (equivalence test)"
     )
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding per reference: the last value, and 27 days before."""
@@ -162,10 +179,10 @@ class PersistenceCopy(Check):
         config, value = evidence.config, explained.interval()
         statistic = f"share of forecast variance explained by {name}"
         text = f"the forecast adds {_text(adds)} of R2 to it"
-        copies = explained.p_above(COPY) < config.level_of_test
-        if copies and adds.p_below(config.smallest_gain) < config.level_of_test:
+        p = max(explained.p_above(COPY), adds.p_below(config.smallest_gain))
+        if p < config.level_of_test:
             action = "Train on the residual to persistence, or weight the later leads more."
-            return self.finding(name, "fault", statistic, value, text, f"copies_{name}", action)
+            return self.finding(name, "fault", statistic, value, text, f"copies_{name}", action, p)
         own = adds.p_above(config.smallest_gain) < config.level_of_test
         if own or explained.p_below(COPY) < config.level_of_test:
             return self.finding(name, "healthy", statistic, value, text)

@@ -38,6 +38,7 @@ class FollowsSun(Check):
         "the skill does not need the images, for the truth itself may sit at a fixed longitude"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding an explainer."""
@@ -65,7 +66,8 @@ class FollowsSun(Check):
             return self.finding(name, "inconclusive", _SLOPE, value, reason)
         action = "Train with rotated images, or pool in a way that forgets the place."
         reason += ", and the skill does not need the images: a prior of place, limb or padding"
-        return self.finding(name, "fault", _SLOPE, value, reason, "static_map", action)
+        p = 2 * estimate.p_below(1.0)
+        return self.finding(name, "fault", _SLOPE, value, reason, "static_map", action, p)
 
 
 _SLOPE = "tracking slope (1 follows the Sun, 0 sits still)"

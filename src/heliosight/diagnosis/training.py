@@ -12,7 +12,9 @@ from heliosight.core.records import Finding, Interval
 from heliosight.diagnosis.blocks import Estimate, TooFew, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.evidence import Evidence
-from heliosight.diagnosis.usage import verdicts
+from heliosight.diagnosis.left import missed
+from heliosight.diagnosis.output import calibration, skill_of
+from heliosight.diagnosis.usage import chance_of, verdicts
 
 EPOCHS, STEPS, BLOCKS = 5, 40, 8
 SLOWER = 10.0  # a branch this many times slower than the fastest is worth telling
@@ -35,6 +37,7 @@ class LearnsAtPace(Check):
         "alone is no fault"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a branch."""
@@ -57,12 +60,14 @@ class LearnsAtPace(Check):
         if m == fastest or pace.p_above(1 / SLOWER) < size:
             reason = "it learned at a pace near the others'"
             return self.finding(m, "healthy", statistic, value, reason)
-        if pace.p_below(1 / SLOWER) >= size:
+        slow = pace.p_below(1 / SLOWER)
+        if slow >= size:
             return self.finding(m, "inconclusive", statistic, value, "not resolved")
         reason = f"over {SLOWER:g} times slower than {fastest}"
         if _cause(evidence, m) == "lazy_or_blocked":
             action = "Raise this branch's learning rate, or train it first with its own head."
-            return self.finding(m, "fault", statistic, value, reason, "slow_branch", action)
+            p = max(slow, chance_of(evidence, m))
+            return self.finding(m, "fault", statistic, value, reason, "slow_branch", action, p)
         reason += "; whether that matters is judged in USE"
         return self.finding(m, "inconclusive", statistic, value, reason)
 
@@ -81,6 +86,7 @@ class ClipsFairly(Check):
         "(jackknife over blocks of steps)"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a group."""
@@ -107,10 +113,11 @@ class ClipsFairly(Check):
         others = np.delete(norms.mean(0), names.index(name))
         first = [n for n in names if n != name][int(others.argmax())] if len(others) else "none"
         reason = f"{driven:.0%} of all steps were clipped by other groups alone, most by {first}"
-        if left.p_below(PENALTY) < size:
+        p = left.p_below(PENALTY)
+        if p < size:
             action = "Clip each group by a limit of its own, the dominating one first."
             cause = "clip_domination"
-            return self.finding(name, "fault", _LEFT, value, reason, cause, action)
+            return self.finding(name, "fault", _LEFT, value, reason, cause, action, p)
         outcome = "healthy" if left.p_above(PENALTY) < size else "inconclusive"
         return self.finding(name, outcome, _LEFT, value, reason)  # type: ignore[arg-type]
 
@@ -123,15 +130,18 @@ class OverfitOnset(Check):
     """T19."""
 
     id: ClassVar[str] = "T19"
-    question: ClassVar[str] = "When did the model begin to memorise?"
+    question: ClassVar[str] = "When did the model begin to memorise, and did that cost skill?"
     needs: ClassVar[str] = "a training log with training and validation loss, five epochs"
-    cost: ClassVar[str] = "none"
+    cost: ClassVar[str] = "none beside T20 and USE"
     rule: ClassVar[str] = (
         "after the best epoch, the rise of the validation loss as a share of that rise plus the "
-        "fall of the training loss (jackknife over epochs); a fault when it is above zero and the "
-        "first epoch of the stage is the best, for then nothing general was learned after it"
+        "fall of the training loss (jackknife over epochs); a fault when it is above zero, the "
+        "first epoch of the stage is the best, and it costs the kept forecast held-out skill: it "
+        "does worse than its own mean, varies more than it knows, or a probe beside it gains more "
+        "than the smallest miss from some input. A model that can know nothing is no such fault"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding for the last stage."""
@@ -146,14 +156,30 @@ class OverfitOnset(Check):
             reason = f"best epoch {best + 1} of {len(rows)}: too few after it to see a rise"
             return [self.finding("training", "healthy", _SHARE, None, reason)]
         rise, size = overfit_share(after), evidence.config.level_of_test
-        return [self._judged(rise, best, len(rows), rise.p_above(0.0) < size)]
+        reason = f"best epoch {best + 1} of {len(rows)}"
+        if best == 0 and rise.p_above(0.0) < size:
+            return [self._from_the_first(evidence, rise, reason)]
+        return [self._later(rise, reason, rise.p_above(0.0) < size, best)]
 
-    def _judged(self, rise: Estimate, best: int, epochs: int, rises: bool) -> Finding:
-        value, reason = rise.interval(), f"best epoch {best + 1} of {epochs}"
-        if rises and best == 0:
-            reason += ": every epoch after the first memorises"
+    def _from_the_first(self, evidence: Evidence, rise: Estimate, reason: str) -> Finding:
+        """Every epoch after the first memorises: what that costs the forecast that was kept."""
+        value, size = rise.interval(), evidence.config.level_of_test
+        harm, harmless = cost_of_memorising(evidence)
+        reason += ": every epoch after the first memorises"
+        p = max(rise.p_above(0.0), harm)
+        if p < size:
+            reason += ", and the forecast that was kept lacks skill"
             action = "Regularise, augment in time, shrink the encoders, or lower the rate."
-            return self.finding("training", "fault", _SHARE, value, reason, "memorisation", action)
+            cause = "memorisation"
+            return self.finding("training", "fault", _SHARE, value, reason, cause, action, p)
+        if harmless < size:
+            reason += ", which costs the forecast that was kept nothing: no more can be known"
+            return self.finding("training", "healthy", _SHARE, value, reason)
+        reason += "; whether that costs skill is not resolved"
+        return self.finding("training", "inconclusive", _SHARE, value, reason)
+
+    def _later(self, rise: Estimate, reason: str, rises: bool, best: int) -> Finding:
+        value = rise.interval()
         if rises:
             reason += ": it overfits after, which stopping at the best epoch avoids"
             return self.finding("training", "healthy", _SHARE, value, reason)
@@ -164,6 +190,33 @@ class OverfitOnset(Check):
 
 
 _SHARE = "share of overfitting in the change after the best epoch"
+
+
+def cost_of_memorising(evidence: Evidence) -> tuple[float, float]:
+    """p of "the kept forecast lacks no skill" and of "it lacks some that matters".
+
+    Skill is lacking when the forecast does worse than its own mean, when it varies more than it
+    knows (T20), or when a probe beside it finds something in an input (USE); every way is paid
+    for. 1 and 1 where the sample is too small to say.
+    """
+    config = evidence.config
+    try:
+        skill = skill_of(evidence)
+        slope, lost, _ = calibration(evidence)
+        left = [x.gain for x in missed(evidence).values()]
+    except NotApplicable:
+        return 1.0, 1.0
+    ways = [
+        skill.p_below(-config.smallest_gain),
+        max(lost.p_above(config.smallest_gain), slope.p_below(1.0)),
+        *(x.p_above(config.smallest_miss) for x in left),
+    ]
+    absent = [
+        skill.p_above(-config.smallest_gain),
+        lost.p_below(config.smallest_gain),
+        *(x.p_below(config.smallest_miss) for x in left),
+    ]
+    return min(1.0, len(ways) * min(ways)), max(absent)
 
 
 def _epochs(evidence: Evidence, least: int) -> list[Mapping[str, Any]]:

@@ -153,14 +153,16 @@ class UseVerdict(Check):
     needs: ClassVar[str] = "T8, T9, T10"
     cost: ClassVar[str] = "none beside T8 and T10"
     rule: ClassVar[str] = (
-        "unused, held, and a probe gains from it beside the forecast: fault; unused and not held, "
-        "or known to the forecast from other inputs: benign; used and harmful: fault; used "
-        "without gain though held: fault; used and needed: healthy; unresolved: inconclusive. "
+        "unused or used without gain, held, and a probe gains more than the smallest miss from it "
+        "beside the forecast: fault; unused and not held, or known to the forecast from other "
+        "inputs: benign; used and harmful: fault; used and needed: healthy; unresolved: "
+        "inconclusive. "
         "Whatever the use: a fault when a probe beside the forecast gains more than the smallest "
-        "gain from the modality, and more than half of what its own part brings; or when that part "
+        "miss from the modality, and more than half of what its own part brings; or when that part "
         "would bring so much more at its best amplitude, beyond recalibrating the whole forecast"
     )
     level: ClassVar[str] = "standard"
+    by_chance: ClassVar[bool] = True
 
     def run(self, evidence: Evidence) -> list[Finding]:
         """One finding a modality."""
@@ -168,7 +170,8 @@ class UseVerdict(Check):
         for m, (outcome, cause, reason, action) in verdicts(evidence).items():
             statistic = "share of forecast variance (total Sobol index)"
             value = uses(evidence)[m].share.interval()
-            findings.append(self.finding(m, outcome, statistic, value, reason, cause, action))
+            p = chance_of(evidence, m) if cause else None
+            findings.append(self.finding(m, outcome, statistic, value, reason, cause, action, p))
         return findings
 
 
@@ -198,10 +201,10 @@ def _with_missed(evidence: Evidence, m: str, found: Verdict) -> Verdict:
     if found[0] == "fault":
         return found
     try:
-        less = underused(evidence)[m]
+        p = underused(evidence)[m]
     except NotApplicable:
         return found
-    if not less:
+    if p >= evidence.config.level_of_test:
         return found
     left, faint = (e.interval() for e in (missed(evidence)[m].gain, missed(evidence)[m].faint))
     brings = uses(evidence)[m].gain.value
@@ -213,21 +216,35 @@ def _with_missed(evidence: Evidence, m: str, found: Verdict) -> Verdict:
     return "fault", "lazy_or_blocked", reason, _BLOCKED
 
 
+def chance_of(evidence: Evidence, m: str) -> float:
+    """p of USE's fault in a modality: "it costs no skill, and nothing that matters is missed".
+
+    Three ways lead to a fault: harm, a probe's gain, a part that is too small; all are paid for.
+    """
+    harm = 3 * uses(evidence)[m].gain.p_below(-evidence.config.smallest_gain)
+    try:
+        return min(1.0, harm, 1.5 * underused(evidence)[m])
+    except NotApplicable:
+        return min(1.0, harm)
+
+
 def unless_known(evidence: Evidence, part: Part, found: Verdict) -> Verdict:
-    """An unused input is blocked only if the forecast does not have what it holds from others."""
-    if found[1] != "lazy_or_blocked":
+    """An input without gain is a fault only if the forecast misses what it holds."""
+    outcome, cause, said, _ = found
+    if outcome != "fault" or said not in (_UNUSED, _USELESS):
         return found
     try:
         left = gain_left(evidence, part)
     except NotApplicable:
         return found
-    least, size = evidence.config.smallest_gain, evidence.config.level_of_test
+    least, size = evidence.config.smallest_miss, evidence.config.level_of_test
     if left.p_above(least) < size:
         return found
+    brief = "unused" if cause == "lazy_or_blocked" else "used without gain"
     if left.p_below(least) < size:
-        reason = "unused; what it holds the forecast has from the other inputs"
+        reason = f"{brief}; what it holds the forecast has from the other inputs"
         return "benign_unused", "", reason, "Remove it: there is nothing to fix."
-    reason = "unused; whether the forecast misses what it holds is not resolved"
+    reason = f"{brief}; whether the forecast misses what it holds is not resolved"
     return "inconclusive", "", reason, _MORE
 
 
@@ -267,7 +284,7 @@ def _harmful(hold: Answer) -> Verdict:
 
 def _useless(hold: Answer) -> Verdict:
     if hold == "yes":
-        return "fault", "misused", "used without gain although the data hold a signal", _ALIGN
+        return "fault", "misused", _USELESS, _ALIGN
     if hold == "no":
         reason = (
             "it moves the forecast a little, which neither helps nor harms; the data hold nothing"
@@ -276,6 +293,8 @@ def _useless(hold: Answer) -> Verdict:
     return "inconclusive", "", "used without gain; what the data hold is not resolved", _MORE
 
 
+_UNUSED = "unused although the data hold a signal"
+_USELESS = "used without gain although the data hold a signal"
 _BLOCKED = "See T2-T6 for a structural cause; else train the branch alone first (auxiliary head)."
 _ALIGN = "Look for misalignment in time, wrong pairing, normalisation, too little training."
 _REGULARISE = "Regularise the branch (modality dropout) or drop the modality."
@@ -284,7 +303,7 @@ _MORE = "Diagnose more windows over a longer time."
 
 def _unused(hold: Answer) -> Verdict:
     if hold == "yes":
-        return "fault", "lazy_or_blocked", "unused although the data hold a signal", _BLOCKED
+        return "fault", "lazy_or_blocked", _UNUSED, _BLOCKED
     if hold == "no":
         return (
             "benign_unused", "", "unused, and the data hold nothing beside the other modalities",
