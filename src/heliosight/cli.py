@@ -234,8 +234,7 @@ def _through_hydra(request: Request) -> int:
         plain = _other_kind(OmegaConf.to_container(composed, resolve=True), request.hydra)
         now = HydraConfig.get()
         sweep = now.job.override_dirname if now.mode == RunMode.MULTIRUN else ""
-        given = [word.lstrip("+").split("=")[0] for word in now.overrides.task]
-        code = run(request.stage, request.verb, request.flags, plain, sweep, _typed(request), given)
+        code = run(request.stage, request.verb, request.flags, plain, sweep, _typed(request))
         codes.append(code)
         if sweep and code:  # a job may run elsewhere: what it raises is all that comes back
             raise JobEnded(code)

@@ -13,6 +13,7 @@ from heliosight.workflows.config import CertifyConfig
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # half a minute of CPU; a loaded machine hands it out slowly
 def test_a_quick_certificate_is_right_and_is_not_made_twice(tmp_path, capsys):
     words = ["certify", "--quick", f"run_dir={tmp_path}", "certify.workers=1", "threads=1"]
     assert main([*words, "--json"]) == 0

@@ -129,23 +129,3 @@ def test_a_shown_config_is_a_config(capsys, tmp_path):
     words = ["config", "show", "--json", "--config-dir", str(tmp_path), "--config-name", "again"]
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["training"]["batch_size"] == 16
-
-
-def test_another_type_on_the_command_line_leaves_the_old_ones_keys_behind(capsys):
-    words = ["config", "show", "--json", "--config-name", "ill", "model.series.type=linear"]
-    assert main(words) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)["model"]["series"] == {"type": "linear", "features": 16}
-    assert "model.series.layers=1 of the config is left out" in said.err
-    assert main([*words, "model.series.layers=3"]) == 2
-    assert "model.series.layers: a config key must exist" in capsys.readouterr().err
-
-
-def test_a_sweep_over_types_leaves_their_keys_behind_job_by_job(capsys):
-    words = ["config", "show", "-m", "--config-name", "ill", "model.series.type=lstm,linear"]
-    assert main(words) == 0
-    said = capsys.readouterr()
-    assert said.err.splitlines() == [
-        f"model.series.{key} of the config is left out: model.series.type=linear has no such key."
-        for key in ("layers=1", "pooling=attention")
-    ]

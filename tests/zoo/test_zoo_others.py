@@ -1,5 +1,7 @@
 """Loader faults, healthy models that look ill, explainers, foreign models, training choices."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,17 +10,18 @@ from zoo_models import MOMENTS, SPEC, built, windows
 
 from heliosight.models import build_forecaster
 from heliosight.subject import adapter, wrap
+from heliosight.zoo import foreign as theirs
 from heliosight.zoo.architectures import architecture
 from heliosight.zoo.explainers import WRONG, explainer_took
 from heliosight.zoo.faults import FaultConfig, plant
-from heliosight.zoo.foreign import NATURAL, fit_readout, foreign
+from heliosight.zoo.foreign import NATURAL, fit, fit_readout, foreign
 from heliosight.zoo.healthy import recalibrate, rescaled, static_gate
 from heliosight.zoo.loader import LoaderFault, loader_took, through_loader
 from heliosight.zoo.manipulation import distance, mean_of, share_of
 from heliosight.zoo.recipes import Recipe
 from heliosight.zoo.rules import RULES, rules_of_thumb
 from heliosight.zoo.trained import Trained, clip_left, training_took
-from heliosight.zoo.truth import truth_of
+from heliosight.zoo.truth import Truth, beside, forecasts_of, truth_of
 
 
 @pytest.mark.parametrize("kind", ["dead_channel", "duplicate_channel", "scaled_channel"])
@@ -93,13 +96,43 @@ def test_the_truth_of_a_known_model_is_known():
     signal = batch.inputs["solar_wind"].mean((1, 2))
     y = 3 + 8 * signal[:, None].expand(-1, 8)
     batch = type(batch)(batch.inputs, batch.observed, batch.issue_time, torch.expm1(y), y > 0)
-    good = truth_of(Known(0.0, 0.0), batch, 24)
+    planted = {"images": torch.randn(1200, 8).numpy(), "solar_wind": y.numpy()}
+
+    def asked(model):
+        return truth_of(partial(forecasts_of, model), batch, 24, planted)
+
+    good = asked(Known(0.0, 0.0))
     assert good.gains["images"] == pytest.approx(0.0, abs=1e-6)
     assert good.miscalibration == pytest.approx((1 - 1 / 8) ** 2, rel=0.05)
     assert not good.healthy(("solar_wind",))  # it moves far too little
-    leaning = truth_of(Known(0.02, 0.0), batch, 24)
+    leaning = asked(Known(0.02, 0.0))
     assert leaning.gains["images"] < -0.001
     assert "brings images" in leaning.text()
+
+
+def test_what_a_driver_brings_beside_a_forecast_equals_two_regressions():
+    rng = np.random.default_rng(5)
+    x, z = rng.standard_normal((2, 300, 3))
+    f = x + 0.5 * z
+    y = x + 2 * z + rng.standard_normal((300, 3))
+
+    def rest(columns, lead):
+        a = np.stack([*(c[:, lead] for c in columns), np.ones(300)], 1)
+        return ((y[:, lead] - a @ np.linalg.lstsq(a, y[:, lead], rcond=None)[0]) ** 2).sum()
+
+    gained = sum(rest([f], i) - rest([f, z], i) for i in range(3))
+    assert beside(f, z, y) == pytest.approx(gained / ((y - y.mean(0)) ** 2).sum())
+    assert beside(f, f, y) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("left", "brings", "healthy"),
+    [(0.02, 0.03, True), (0.05, 0.03, False), (0.05, 0.3, True), (0.2, 0.3, False)],
+)
+def test_a_healthy_model_leaves_little_or_less_than_half_of_what_it_takes(left, brings, healthy):
+    truth = Truth(0.5, {"images": brings}, 0.0, {"images": left})
+    assert truth.healthy(("images",)) == healthy
+    assert "leaves images" in truth.text()
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -124,6 +157,18 @@ def test_a_foreign_model_has_its_fault_and_its_twin_has_not(name):
     assert seen == (name not in ("state_dropped", "same_frame"))
     dead = model.cross is not None and not _gradient(model, images[:4], wind[:4])
     assert dead == (name == "single_key")
+
+
+def test_a_foreign_model_learns_more_than_its_readout(monkeypatch):
+    monkeypatch.setattr(theirs, "EPOCHS", 5)
+    model, alone, batch = foreign("healthy_tensor", 1), foreign("healthy_tensor", 1), windows(128)
+    images, wind = batch.inputs["images"].transpose(1, 2), batch.inputs["solar_wind"] * 80 + 390
+    y = 2 + torch.tanh(batch.inputs["solar_wind"][:, -1, :1]).expand(-1, 8)
+    fit_readout(alone, images, wind, y, 1e-3)
+    fit(model, images, wind, y, 0)
+    losses = [float((m(images, wind) - y).pow(2).mean().detach()) for m in (model, alone)]
+    assert losses[0] < losses[1]
+    assert not torch.equal(model.sun.cell.gates.weight, alone.sun.cell.gates.weight)
 
 
 def _gradient(model, images, wind):

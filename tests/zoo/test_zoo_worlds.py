@@ -15,6 +15,7 @@ from heliosight.zoo.worlds import (
     PROXY,
     STEP,
     Law,
+    drivers_of,
     image_driver,
     planted_tables,
     red_noise,
@@ -49,6 +50,29 @@ def test_each_driver_explains_its_planted_share(observed):
     b = wind_driver(observed["solar_wind"])
     weights = np.linalg.lstsq(np.stack([a, b, np.ones_like(a)], 1), y, rcond=None)[0]
     assert weights[:2] == pytest.approx(0.5 * np.sqrt([0.3, 0.4]), abs=0.03)
+
+
+def test_drivers_of_a_window_are_those_its_target_was_planted_with(observed):
+    law = Law(images=1.0, wind=0.0, interaction=0.0)
+    tables = planted_tables(observed, law, seed=1)
+    times = tables["geomagnetic"].times
+    valid = times[800] + STEP * np.arange(6).reshape(2, 3)
+    found = drivers_of(tables, law, valid)
+    y = np.log1p(tables["geomagnetic"].column("ap"))[800:806].reshape(2, 3)
+    np.testing.assert_allclose(2.0 + 0.5 * found["images"], y, atol=1e-5)
+    np.testing.assert_allclose(
+        found["solar_wind"].ravel(), wind_driver(observed["solar_wind"])[800:806]
+    )
+    with pytest.raises(ConfigError, match="planted on frames and wind"):
+        drivers_of({"images": tables["solar_wind"], "solar_wind": tables["images"]}, law, valid)
+
+
+def test_many_models_stand_behind_the_healthy():
+    for half in ("development", "test"):
+        well = [c for c in cases(half) if c.stratum in ("healthy", "hard")]
+        plain = {c.model for c in well if c.stratum == "healthy"}
+        hard = {(c.kind, c.model) for c in well if c.stratum == "hard"}
+        assert len(plain) >= 8 and len(hard) >= 30
 
 
 def test_the_image_driver_knows_only_frames_old_enough(observed):

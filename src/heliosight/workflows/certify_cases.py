@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from heliosight.core import records
@@ -27,17 +29,17 @@ from heliosight.zoo import healthy
 from heliosight.zoo.cases import Case
 from heliosight.zoo.explainers import RIGHT, WRONG, explainer_took
 from heliosight.zoo.faults import plant
-from heliosight.zoo.foreign import fit_readout, foreign
+from heliosight.zoo.foreign import NATURAL, ForeignNet, fit, foreign
 from heliosight.zoo.loader import loader_took, through_loader
 from heliosight.zoo.manipulation import took
 from heliosight.zoo.recipes import Recipe
 from heliosight.zoo.rules import rules_of_thumb
 from heliosight.zoo.trained import Trained, training_took
-from heliosight.zoo.truth import Truth, truth_of
+from heliosight.zoo.truth import Forecasts, Truth, forecasts_of, truth_of
 
 CHECKED = 48  # windows a manipulation is checked on
 TRUTH_EVERY = 2  # of four years of daily windows
-READOUT = 1500  # windows a foreign model's readout is fitted on
+FOREIGN = 3000  # windows a foreign model learns from
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,15 @@ def _truth(bench: Bench, case: Case, model: Forecaster, place: World) -> Truth:
     """Truth of a model over all test spans, once a process; a static gate depends on the span."""
     name = digest([bench.wanted(case).key, case.hard, case.span if case.kind == "H8" else 0])
     if name not in _TRUTHS:
-        rare = place.test[::TRUTH_EVERY]
-        _TRUTHS[name] = truth_of(model, place.batch(rare), TRUTH_EVERY * TEST_HOURS)
+        _TRUTHS[name] = _asked_of_all(partial(forecasts_of, model), place)
     return _TRUTHS[name]
+
+
+def _asked_of_all(forecasts: Forecasts, place: World) -> Truth:
+    """Truth on every second day of all test spans."""
+    rare = place.test[::TRUTH_EVERY]
+    hours = TRUTH_EVERY * TEST_HOURS
+    return truth_of(forecasts, place.batch(rare), hours, place.drivers(rare))
 
 
 def _shared(bench: Bench, case: Case) -> dict[Any, Any]:
@@ -198,21 +206,33 @@ def _manipulated(
 
 
 def _ready_foreign(bench: Bench, case: Case) -> _Ready:
-    """A foreign model with a fitted readout, wrapped as a user would."""
+    """A foreign model, trained and wrapped as a user would."""
     place = world(bench.store, case.spectrum, "plain")
     model = foreign(case.kind, case.seed)  # type: ignore[arg-type]
+    rows = place.batch(place.train[:: max(1, len(place.train) // FOREIGN)])
+    images, y = rows.inputs["images"].float().transpose(1, 2), torch.log1p(rows.target)
+    fit(model, images, rows.inputs["solar_wind"], y, case.seed)
     model.eval()
-    rows = place.batch(place.train[:: max(1, len(place.train) // READOUT)])
     call = adapter({"sdo": ("images", "B T C H W"), "omni": ("solar_wind", "B S V")})
-    images = rows.inputs["images"].float().transpose(1, 2)
-    y = torch.log1p(rows.target)
-    fit_readout(model, images, rows.inputs["solar_wind"], y, 1e-3)
     subject = wrap(
         model, place.windows.spec, call=call, output=torch.expm1, name=case.name,
         example=rows.select(slice(0, 3)),
     )  # fmt: skip
     source = Handed(place.batch(place.span(case.span)), place)
-    return _Ready(subject, source, True, "built so", {})
+    done, note = True, "built so"
+    if not NATURAL[case.kind]:
+        truth = _asked_of_all(partial(_foreign_forecasts, model), place)
+        done, note = truth.healthy(("images", "solar_wind")), truth.text()
+    return _Ready(subject, source, done, note, {})
+
+
+def _foreign_forecasts(model: ForeignNet, batch: Batch) -> np.ndarray:
+    found = []
+    with torch.no_grad():
+        for part in (batch.select(slice(i, i + 256)) for i in range(0, len(batch), 256)):
+            images = part.inputs["images"].float().transpose(1, 2)
+            found.append(model(images, part.inputs["solar_wind"]))
+    return torch.cat(found).double().numpy()
 
 
 def _record(case: Case, found: Diagnosis, ready: _Ready) -> CertifiedCase:

@@ -40,7 +40,7 @@ from heliosight.zoo.healthy import recalibrate
 from heliosight.zoo.recipes import Recipe
 
 WEIGHTS, LOG = "weights.safetensors", "log.jsonl"
-RATE, EPOCHS, EPOCH_WINDOWS, BATCH = 3e-3, 8, 960, 64
+RATE, EPOCHS, EPOCH_WINDOWS, BATCH = 3e-3, 14, 960, 64
 QUICK_EPOCHS, QUICK_WINDOWS = 6, 448
 TRAINED_BY = (
     "sun", "models", "training", "zoo/worlds.py", "zoo/recipes.py", "zoo/architectures.py",

@@ -10,7 +10,7 @@ import numpy as np
 
 from heliosight.core import records
 from heliosight.core.batch import Batch
-from heliosight.core.clock import DAY
+from heliosight.core.clock import DAY, HOUR
 from heliosight.core.files import digest, is_sealed
 from heliosight.core.tables import Moments, SeriesTable, Table
 from heliosight.data.moments import moments
@@ -19,9 +19,10 @@ from heliosight.data.windows import Windows
 from heliosight.sun import SunConfig, simulate
 from heliosight.zoo.cases import SPANS
 from heliosight.zoo.recipes import law_of
-from heliosight.zoo.worlds import SPECTRA, planted_tables, specification
+from heliosight.zoo.worlds import SPECTRA, Law, drivers_of, planted_tables, specification
 
-TRAIN, VALIDATION, TEST = (0.0, 0.5), (0.52, 0.58), (0.6, 1.0)  # shares of a world's time
+# Shares of a world's time: a whole cycle is learned from, minimum and maximum
+TRAIN, VALIDATION, TEST = (0.0, 0.67), (0.685, 0.725), (0.744, 1.0)
 QUICK_YEARS, QUICK_PHASE = 2, 0.19  # a short Sun at minimum would show hardly a hole
 VALIDATION_HOURS, TEST_HOURS = 12, 24
 
@@ -35,6 +36,7 @@ class World:
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    law: Law
 
     def span(self, number: int) -> np.ndarray:
         """Daily issue times of one of the test spans."""
@@ -48,6 +50,12 @@ class World:
         inside = (ap.times >= self.train[0]) & (ap.times <= self.train[-1])
         y = np.log1p(ap.column("ap")[inside])
         return found | {"target": Moments((float(y.mean()),), (float(y.std()),))}
+
+    def drivers(self, issue_times: np.ndarray) -> dict[str, np.ndarray]:
+        """`(N, L)` what of each modality was planted in the windows of issue times."""
+        lead = self.windows.spec.lead_hours * HOUR
+        valid = issue_times[:, None] + lead * np.arange(self.windows.spec.leads)
+        return drivers_of(self.tables, self.law, valid)
 
     def batch(self, issue_times: np.ndarray, days: float = 0.0) -> Batch:
         """Windows; with `days` their images are that much too old."""
@@ -98,5 +106,6 @@ def world(store: Path, spectrum: str, law: str, copy: float = 0.0) -> World:
         return windows.issue_times(low, high, hours)
 
     return World(
-        windows, tables, cut(TRAIN, 6), cut(VALIDATION, VALIDATION_HOURS), cut(TEST, TEST_HOURS)
-    )
+        windows, tables, cut(TRAIN, 6), cut(VALIDATION, VALIDATION_HOURS), cut(TEST, TEST_HOURS),
+        chosen,
+    )  # fmt: skip

@@ -25,18 +25,18 @@ class Size:
 
     Attributes
     ----------
-    plain : seeds of plain models; each is diagnosed on `spans` spans of time.
+    plain : seeds of plain models; each is diagnosed on `spans` spans of time, in turn.
     ill : spans on which an ill model is diagnosed where its fault is exact or moderate, else one.
-    hard : spans for each kind of hard healthy model.
+    hard : models of each hard healthy kind, one span each, in turn.
     severities : of graded faults.
     kinds : operators, empty for all. pairs, natural : whether those strata are run.
     architectures : how many of the half's.
     """
 
-    plain: int = 4
-    spans: int = 3
+    plain: int = 6
+    spans: int = 2
     ill: int = 2
-    hard: int = 2
+    hard: int = 3
     severities: tuple[str, ...] = ("mild", "moderate", "strong")
     kinds: tuple[str, ...] = ()
     pairs: bool = True
@@ -107,7 +107,8 @@ def cases(half: Half, size: Size = FULL) -> list[Case]:
 
 def _healthy(architecture: str, spectrum: str, size: Size) -> Iterator[Case]:
     for seed in range(size.plain):
-        for span in range(size.spans):
+        for turn in range(size.spans):
+            span = (seed + turn) % SPANS
             yield Case("healthy", "plain", "none", architecture, spectrum, seed, span)
 
 
@@ -115,9 +116,8 @@ def _hard(architecture: str, spectrum: str, size: Size) -> Iterator[Case]:
     for kind in healthy.HARD:
         if architecture not in kind.architectures:
             continue
-        for span in range(size.hard):
-            seed = span if kind.surgery else 0  # plain models are there anyway, others are trained
-            planting = Planting(kind.recipe)
+        for seed in range(size.hard):
+            planting, span = Planting(kind.recipe), seed % SPANS
             yield Case(
                 "hard", kind.id, "none", architecture, spectrum, seed, span, planting, hard=kind.id
             )

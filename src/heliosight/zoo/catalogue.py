@@ -123,7 +123,7 @@ OPERATORS: tuple[Operator, ...] = (
              _trained(frozen=True)),
     Operator("F8", "branch detached", ("detached",), True, _surgery("detached")),
     Operator("F9", "features too weak to learn from", UNUSED, False,
-             _trained(image_gain="size"), _graded(0.1, 0.003, 1e-4), _graded(0.2, 0.002, 3e-5)),
+             _trained(image_gain="size"), _graded(0.1, 4e-4, 1e-4), _graded(0.2, 3e-4, 3e-5)),
     Operator("F10", "gate shut by its bias", UNUSED, False, _surgery("gate_bias"),
              _graded(1.0, 5.0, 8.0), _graded(1.5, 6.0, 9.0), GATED),
     Operator("F11", "branch's learning rate too low", UNUSED, False,

@@ -1,9 +1,8 @@
 """A foreign model as it is found in public code, with the faults found there.
 
 It knows nothing of this project: images `(B, T, C, H, W)`, wind `(B, S, V)`, a forecast of
-log1p(ap) `(B, L)`. Its recurrent cell gives a tuple or a bare tensor. Only its last layer is
-fitted, by least squares: random features with a fitted readout have skill, and a structural fault
-needs no more.
+log1p(ap) `(B, L)`. Its recurrent cell gives a tuple or a bare tensor. It is trained by a loop of
+its own, as its users would; whether a healthy one became healthy is asked of its forecasts.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ NATURAL: dict[str, tuple[str, ...]] = {
     "unlisted_layer": ("unregistered_weights",),
 }
 WIDTH = 12
+RATE, EPOCHS, BATCH, RIDGE = 3e-3, 6, 64, 1e-3
 
 
 @final
@@ -169,6 +169,27 @@ def foreign(fault: NaturalFault, seed: int) -> ForeignNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ForeignNet(fault)
+
+
+def fit(model: ForeignNet, sdo: Tensor, omni: Tensor, y: Tensor, seed: int) -> None:
+    """Adam on the squared error of log1p(ap) `(N, L)`, its rate falling to zero.
+
+    The readout is fitted by least squares before and after: the amplitude starts and ends right.
+    """
+    fit_readout(model, sdo, omni, y, RIDGE)
+    order = torch.Generator().manual_seed(seed)
+    steps = EPOCHS * (len(y) // BATCH)
+    optimiser = torch.optim.Adam(model.parameters(), RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(EPOCHS):
+        for rows in torch.randperm(len(y), generator=order).split(BATCH)[: len(y) // BATCH]:
+            loss = (model(sdo[rows], omni[rows]) - y[rows]).pow(2).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+    fit_readout(model, sdo, omni, y, RIDGE)
 
 
 @torch.no_grad()

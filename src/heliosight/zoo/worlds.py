@@ -87,13 +87,13 @@ SPECTRA = {
     "A": Spectrum(
         "A",
         SunConfig(
-            start="2011-01-01", end="2021-07-01", seed=11, cycle_phase=0.95, **_SHARED,  # type: ignore[arg-type]
+            start="2005-01-01", end="2021-07-01", seed=12, cycle_phase=0.35, **_SHARED,  # type: ignore[arg-type]
         ),
     ),
     "B": Spectrum(
         "B",
         SunConfig(
-            start="2001-01-01", end="2011-07-01", seed=31, cycle_phase=0.78, noise=0.5,
+            start="1995-01-01", end="2011-07-01", seed=32, cycle_phase=0.25, noise=0.5,
             image_noise=2.0, **_SHARED,  # type: ignore[arg-type]
         ),
         Law(images=0.3, wind=0.35, interaction=0.1, near=30.0, far=84.0, noise_hours=18.0),
@@ -139,6 +139,16 @@ def planted_tables(observed: dict[str, Table], law: Law, seed: int) -> dict[str,
         "solar_wind": _series("solar_wind", wind.times, columns),
         "geomagnetic": _series("geomagnetic", wind.times, {"ap": ap}),
     }
+
+
+def drivers_of(tables: dict[str, Table], law: Law, valid: np.ndarray) -> dict[str, np.ndarray]:
+    """`(N, L)` what of each modality was planted, A and B, at valid times `(N, L)`."""
+    images, wind = tables["images"], tables["solar_wind"]
+    if not isinstance(images, ImageTable) or not isinstance(wind, SeriesTable):
+        raise ConfigError("a world is planted on frames and wind", ", ".join(tables))
+    rows = np.searchsorted(wind.times, valid)
+    found = {"images": image_driver(images, wind.times, law), "solar_wind": wind_driver(wind)}
+    return {m: x[rows] for m, x in found.items()}
 
 
 def image_driver(images: ImageTable, times: np.ndarray, law: Law) -> np.ndarray:
