@@ -68,6 +68,7 @@ def test_blank_fields_are_holes(tmp_path):
     [
         ({"first": "<html>"}, "begins with DATATYPE.*<html>"),
         ({"count": 3}, "section is whole.*2 days of 3"),
+        ({"count": "2M"}, "section is whole.*2 days of 2M"),
         ({"end": ""}, "section is whole.*truncated"),
         ({"days": (DAY1, DAY2[:90])}, "has 130 characters.*90 at line 5"),
         ({"days": (DAY1, DAY1)}, "duplicated time 1957-10-01.*line 5"),

@@ -11,18 +11,20 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 from test_report_data_page import page as data_page
 from test_report_improve import improvement  # noqa: F401 - a fixture
 from test_report_sun_page import a_page as sun_page
 
 from heliosight.core.errors import HeliosightError
-from heliosight.core.issued import IssuedForecast
+from heliosight.core.issued import IssuedArrays, IssuedForecast
 from heliosight.core.records_certificate import Certificate
 from heliosight.core.records_explain import ExplanationScore
 from heliosight.core.sealed import SealedScore
 from heliosight.report.archive_page import ListedForecast, render_archive
 from heliosight.report.certificate_page import render_certificate_page
 from heliosight.report.data_page import render_data_page
+from heliosight.report.forecast_page import ForecastPage, render_forecast
 from heliosight.report.improve_page import render_improvement
 from heliosight.report.page import render
 from heliosight.report.score_page import render_score_page
@@ -101,7 +103,7 @@ def require_no_injection(draw, record, least):
         names = todo.pop()
         try:
             shape = Shape(draw(poisoned(record, names)))
-        except (HeliosightError, ValueError, KeyError, StopIteration):
+        except (HeliosightError, UndefinedError, ValueError, KeyError, StopIteration):
             todo += [names[::2], names[1::2]] if len(names) > 1 else []
             continue
         drawn += len(names)
@@ -161,6 +163,44 @@ def test_the_page_of_the_sun():
 )
 def test_pages_of_records(draw, record):
     require_no_injection(draw, filled(record), 1)
+
+
+def issued_page(record, example, name="", channel="aia_193"):
+    """The page of a record, with one reference and one frame; what `filled` cannot know is set."""
+    leads, storms = len(example.valid_time), len(record.storms)
+    one = np.ones((1, leads, len(example.levels)), np.float32)
+    chance = np.full((1, len(record.calls), storms), 0.5, np.float32)
+    arrays = IssuedArrays(
+        np.array([example.issue_time]), example.valid_time[None], one, one[..., 0], chance,
+        one[:, None], one[:, None, :, 0], chance[:, None], np.zeros((1, 1)), np.zeros((1, 1)),
+        np.zeros(1, np.int8),
+    )  # fmt: skip
+    frames = {channel: (record.frames[0], np.full((16, 16), 90, np.uint8))}
+    return ForecastPage(record, arrays, example, frames, name=name)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_of_an_issued_forecast(example, language):
+    record = dataclasses.replace(
+        filled(IssuedForecast), levels=tuple(example.levels), storms=("G1",), statuses=("widened",),
+        answers=("network",),
+    )  # fmt: skip
+    call = dataclasses.replace(record.calls[0], storm="G1", likely="G1", day=1)
+    stale = dataclasses.replace(record.inputs[0], age_hours=3.0, withheld=2)
+    value = next(iter(record.past[0].metrics.values()))
+    facts = dict.fromkeys(("forecasts", "first", "last"), value)
+    shown = [
+        dataclasses.replace(record.past[0], where="block", system=system, metrics=metrics)
+        for system, metrics in (("", facts), ("damped", {"crps_ap_pooled": value}))
+    ]
+    kept = dataclasses.replace(record, calls=(call,), inputs=(stale,), past=tuple(shown))
+
+    def draw(given):
+        return render_forecast(issued_page(given, example), language)
+
+    require_no_injection(draw, kept, 30)
+    html = render_forecast(issued_page(kept, example, EVIL, EVIL), language)
+    assert "evil" in html and not [t for t in Shape(html).tags if "evil" in t]
 
 
 def test_the_shape_sees_what_is_injected():

@@ -71,8 +71,8 @@ def _observed(path: Path) -> tuple[np.ndarray, list[tuple[int, str]]]:
 
 
 def _require_whole(path: Path, lines: list[str], rows: list[tuple[int, str]], ended: bool) -> None:
-    counted = [line.split()[1] for line in lines if line.startswith("NUM_OBSERVED_POINTS")]
-    if not ended or (counted and int(counted[0]) != len(rows)):
+    counted = [line[19:].strip() for line in lines if line.startswith("NUM_OBSERVED_POINTS")]
+    if not ended or (counted and counted[0] != str(len(rows))):
         raise DataError(
             "the OBSERVED section is whole: END OBSERVED and as many days as the header counts",
             f"{len(rows)} days of {counted[0] if counted else 'an unknown number'}",
