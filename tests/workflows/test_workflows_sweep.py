@@ -97,7 +97,9 @@ def test_a_job_that_fails_in_another_process_fails_the_sweep(
 def test_names_of_jobs_are_read_back_and_fit_a_file_system(tmp_path):
     told = "++a.b=[1,2],++c={d: 1, e: 2},++name=x/y"
     folder = job_folder(tmp_path, told)
-    assert folder.name == "a.b=[1,2],c={d: 1, e: 2},name=x_y"
+    assert folder.name.startswith("a.b=[1,2],c={d: 1, e: 2},name=x_y-")
+    assert folder != job_folder(tmp_path, told.replace("x/y", "x_y"))
+    assert job_folder(tmp_path, "name=a\0\n\udcff").name.startswith("name=a___-")
     assert overrides_of(told.replace("++", "")) == {
         "a.b": "[1,2]", "c": "{d: 1, e: 2}", "name": "x/y",
     }  # fmt: skip

@@ -14,6 +14,7 @@ from heliosight.data.frames import CADENCE, Frame, image_table
 from heliosight.data.png_frames import read_png
 
 _KINDS = (".png", ".fits")
+MOST_SIDE = 4096
 
 
 def read_image_folder(
@@ -34,11 +35,16 @@ def read_image_folder(
 
     Raises
     ------
-    DataError : no folder, an unknown channel, a channel without a sub-folder or without frames,
-        a FITS file in another channel's sub-folder; what `read_png`, `read_fits` and
-        `image_table` refuse.
+    DataError : no spacing or size, no folder, an unknown channel, a channel without a sub-folder
+        or without frames, a FITS file in another channel's sub-folder; what `read_png`,
+        `read_fits` and `image_table` refuse.
     """
     folder = Path(folder)
+    if cadence < 1 or not 1 <= size <= MOST_SIDE:
+        raise DataError(
+            f"frames have a spacing, and 1 to {MOST_SIDE} pixels a side",
+            f"{cadence} s, {size} pixels", where=str(folder),
+        )  # fmt: skip
     if not folder.is_dir():
         raise DataError("frames lie in an existing folder", "none", "Check the path.", str(folder))
     listed = [(channel, path) for channel in channels for path in _files(folder, channel)]

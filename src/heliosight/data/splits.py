@@ -89,7 +89,7 @@ def walk_forward(
         raise ConfigError(
             "validation_share lies in [0, 0.5)", f"{validation_share}", where="validation_share"
         )
-    if buffer_days < 0:
+    if not 0 <= buffer_days < np.inf:
         raise ConfigError("buffer_days is 0 or more", f"{buffer_days}", where="buffer_days")
     edges = [first, *(moment for block in test_blocks for moment in block)]
     rising = all(a < b for a, b in test_blocks) and edges == sorted(edges)

@@ -22,6 +22,8 @@ from heliosight.training import TrainingConfig
 from heliosight.workflows.config_data import (
     DataConfig,
     SunData,
+    require_finite,
+    require_steps,
     require_time,
 )
 from heliosight.workflows.config_improve import ImproveConfig
@@ -324,6 +326,7 @@ class AppConfig:
     certify: CertifyConfig = field(default_factory=CertifyConfig)
 
     def __post_init__(self) -> None:
+        require_finite(strict.dump(self), "")
         if self.threads < 1:
             raise ConfigError("a run uses at least one thread", str(self.threads), where="threads")
         for system, names in self.systems.items():
@@ -341,6 +344,8 @@ class AppConfig:
         for where in ("systems", "inputs"):
             for name in getattr(self, where):
                 _safe_name(name, where)
+        for name, modality in self.inputs.items():
+            require_steps(modality, f"inputs.{name}")
 
     def spec(self, system: str) -> ForecastSpec:
         """The specification of one system."""
@@ -353,5 +358,5 @@ def app_config(plain: Mapping[str, Any]) -> AppConfig:
 
 
 def _safe_name(name: str, where: str) -> None:
-    if not name or Path(name).name != name or name.startswith("."):
+    if not name or Path(name).name != name or name.startswith(".") or not name.isprintable():
         raise ConfigError("a name is a plain folder name", repr(name), where=where)

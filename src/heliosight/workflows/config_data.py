@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from heliosight.core.clock import to_seconds
 from heliosight.core.errors import ConfigError
+from heliosight.core.spec import ModalitySpec
 from heliosight.core.variables import IMAGE_CHANNELS, STEP
 from heliosight.data.latency import CUTOFF_MINUTES, Known
 from heliosight.sun import SunConfig
@@ -141,6 +144,28 @@ class FetchedData:
 
 
 DataConfig = SunData | ArchiveData | DrivenData | EventData | StoreData | FetchedData
+
+
+def require_finite(value: Any, where: str) -> None:
+    """Refuse NaN and infinity anywhere in a plain config: YAML can say both."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            require_finite(inner, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for inner in value:
+            require_finite(inner, where)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError("a number is finite", repr(value), where=where)
+
+
+def require_steps(modality: ModalitySpec, where: str) -> None:
+    """Refuse an input without a step, a spacing or a pixel."""
+    least = {"steps": 1, "cadence_hours": 1, "size": 1, "lag_hours": 0}
+    for name, low in least.items():
+        if getattr(modality, name) < low:
+            raise ConfigError(
+                f"{name} is {low} or more", repr(getattr(modality, name)), where=f"{where}.{name}"
+            )
 
 
 def require_moment(text: str, where: str) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from heliosight.core.batch import Batch
 from heliosight.core.clock import DAY, to_seconds, to_text
-from heliosight.core.errors import ConfigError
+from heliosight.core.errors import ConfigError, DataError
 from heliosight.core.folds import Fold
 from heliosight.core.forecast import DEFAULT_LEVELS, Forecast
 from heliosight.core.geomagnetic import EVENT_CLASSES, storm_threshold
@@ -145,4 +145,12 @@ def _residuals(subject: Subject, windows: Windows, times: np.ndarray) -> np.ndar
         batch = windows.batch(times[start : start + _BATCH])
         given = torch.log1p(subject.forecast(batch).clamp(min=0.0)).cpu()
         found.append((torch.log1p(batch.target) - given).double().numpy())
-    return np.concatenate(found)
+    errors = np.concatenate(found)
+    if not np.isfinite(errors).all():
+        lost = times[~np.isfinite(errors).all(1)]
+        raise DataError(
+            "a model that issues forecasts gives finite numbers",
+            f"not for {len(lost)} of {len(times)} issue times, the first {to_text(int(lost[0]))}",
+            "heliosight diagnose tells where they come from.",
+        )
+    return errors

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import heliosight
 from heliosight.core.config import build, dump
 from heliosight.core.errors import HeliosightError, RecordError
-from heliosight.core.files import folder_in_making, read_json, verify, write_json
+from heliosight.core.files import folder_in_making, is_sealed, read_json, verify, write_json
 from heliosight.core.spec import ForecastSpec
 from heliosight.core.tables import Moments
 from heliosight.models import Forecaster, ForecasterConfig, build_forecaster
@@ -45,7 +47,17 @@ class PublishedConfig:
 def write_published(
     folder: Path, model: Forecaster, config: PublishedConfig, card: str, data_card: str
 ) -> None:
-    """Write weights, config and cards as one sealed folder, whole or not at all."""
+    """Write weights, config and cards as one sealed folder, whole or not at all.
+
+    Raises
+    ------
+    RecordError : something else lies there, be it a finished folder of ours.
+    """
+    if is_sealed(folder) and not (folder / WEIGHTS).is_file():
+        raise RecordError(
+            "a published model replaces nothing but a published model", "another finished folder",
+            "Set publish.folder to a folder of its own.", str(folder),
+        )  # fmt: skip
     with folder_in_making(folder) as making:
         (making / WEIGHTS).write_bytes(weights_bytes(model))
         write_json(making / CONFIG, dump(config))
@@ -61,15 +73,16 @@ def load_published(folder: str | Path) -> Forecaster:
 
     Raises
     ------
-    RecordError : a file is missing, altered or of another version, or the weights are of another
-        architecture.
+    RecordError : a file is missing, altered or of another version, the weights are of another
+        architecture, or the config asks for more than they can fill.
     """
     folder = Path(folder)
     verify(folder)
     config = read_published(folder)
+    _require_size(config, folder)
     try:
         model = build_forecaster(config.model, config.spec, _unknown(config.spec))
-    except HeliosightError as error:
+    except (HeliosightError, RuntimeError, MemoryError) as error:
         raise RecordError(
             "a published config builds its model", str(error), where=str(folder)
         ) from error
@@ -99,6 +112,26 @@ def read_published(folder: Path) -> PublishedConfig:
         raise RecordError(
             "a published config is one of ours", str(error), where=str(folder)
         ) from None
+
+
+def _require_size(config: PublishedConfig, folder: Path) -> None:
+    """Before anything is allocated: every size of a model has its numbers among the weights."""
+    most = (folder / WEIGHTS).stat().st_size
+    largest = max(_whole_numbers(dump((config.spec, config.model))), default=0)
+    if largest > most:
+        raise RecordError(
+            "a published config is no larger than its weights",
+            f"{largest} with weights of {most} bytes", where=str(folder / CONFIG),
+        )  # fmt: skip
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    if isinstance(value, int):
+        yield value
+    inner = value.values() if isinstance(value, Mapping) else value
+    if isinstance(inner, Iterable) and not isinstance(inner, str):
+        for one in inner:
+            yield from _whole_numbers(one)
 
 
 def _unknown(spec: ForecastSpec) -> dict[str, Moments]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from heliosight.core.clock import to_text
-from heliosight.core.errors import ConfigError
+from heliosight.core.errors import ConfigError, RecordError
 from heliosight.core.files import digest
 from heliosight.core.folds import Span
 from heliosight.core.sealed import Opening
@@ -115,7 +115,19 @@ def months(ap: SeriesTable, span: Span) -> dict[str, str]:
 
 
 def overlapping(entries: Sequence[Entry], asked: Mapping[str, str]) -> list[Entry]:
-    """Openings that read any month of the same data."""
+    """Openings that read any month of the same data.
+
+    Raises
+    ------
+    RecordError : a line is no opening: the ledger is another one.
+    """
+    for entry in entries:
+        body = entry.body
+        if not isinstance(body, Mapping) or not isinstance(body.get("months"), Mapping):
+            raise RecordError(
+                "a ledger of seals lists openings of sealed blocks", f"line {entry.number + 1}",
+                "Name another file in verify.ledger.",
+            )  # fmt: skip
     return [e for e in entries if set(e.body["months"].items()) & set(asked.items())]
 
 

@@ -35,11 +35,12 @@ NOTES = (
 def job_folder(sweep: Path, overrides: str) -> Path:
     """A job's folder, named by its overrides as Hydra joins them: `seed=1,training.epochs=2`.
 
-    A name that is too long is cut; `job.json` in the folder says all of it.
+    What no folder can be called is replaced and what is too long is cut, with a digest behind, so
+    that no two jobs meet; `job.json` in the folder says all of it.
     """
     told = re.sub(r"(^|,)\+\+", r"\1", overrides)
-    name = told.replace("/", "_")
-    if len(name.encode()) > LONGEST:
+    name = "".join(c if c.isprintable() and c != "/" else "_" for c in told)
+    if name != told or len(name.encode()) > LONGEST:
         name = f"{name.encode()[: LONGEST - 13].decode(errors='ignore')}-{digest(told)[:12]}"
     write_json(sweep / name / JOB, {"overrides": told})
     return sweep / name
@@ -68,7 +69,7 @@ def swept(run: Run) -> StageResult:
 
     Raises
     ------
-    RecordError : there is no scored job at all.
+    RecordError : there is no scored job at all, one cannot be read, or references differ.
     """
     folders = sorted(p.parent for p in run.folder.glob(f"*/{JOB}"))
     scored = [p for p in folders if is_sealed(p / "evaluate")]
@@ -78,6 +79,12 @@ def swept(run: Run) -> StageResult:
             "Run heliosight train --score -m with the same config first.", str(run.folder),
         )  # fmt: skip
     jobs = [_job(p, main_system(run)) for p in track(scored, "scores", len(scored))]
+    references = sorted({job.reference for job in jobs})
+    if len(references) > 1:
+        raise RecordError(
+            "jobs of one table are compared with one reference", ", ".join(references),
+            "Score them again with one evaluate.scoring.reference.", str(run.folder),
+        )  # fmt: skip
     jobs.sort(key=lambda job: (job.loss is None, job.loss or 0.0))
     columns = varied(jobs)
     text = table_text(jobs, columns)
@@ -104,12 +111,23 @@ def _job(folder: Path, system: str) -> Job:
     losses = [records.load(p, TrainedRun).validation_loss for p in trained]
     pair = f"{system} - {card.reference}"
     return Job(
-        overrides_of(str(read_json(folder / JOB)["overrides"])),
+        overrides_of(_told(folder)),
         card.reference,
         float(np.mean(losses)) if losses else None,
         tuple(find(card.rows, system, day, METRIC) for day in DAYS),
         tuple(find(card.differences, pair, day, METRIC) for day in DAYS),
     )
+
+
+def _told(folder: Path) -> str:
+    """The overrides of a job as its folder tells them."""
+    plain = read_json(folder / JOB)
+    if not isinstance(plain, dict) or not isinstance(plain.get("overrides"), str):
+        raise RecordError(
+            "a job's folder tells its overrides", repr(plain)[:60], "Run the job again.",
+            str(folder / JOB),
+        )  # fmt: skip
+    return str(plain["overrides"])
 
 
 def overrides_of(told: str) -> dict[str, str]:
