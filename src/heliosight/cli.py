@@ -180,8 +180,24 @@ def _set(option: str, value: str) -> list[str]:
 
 
 def _quoted(value: str) -> str:
-    """A value as Hydra reads it back, whatever it holds."""
-    return "'" + value.replace("'", r"\'") + "'"
+    """A value as Hydra reads it back, whatever it holds: a backslash counts before a quote only."""
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + (r"\'" if m[2] else ""), value)
+    return f"'{escaped}'"
+
+
+def _readable(word: str) -> str:
+    """An override; a value that Hydra's grammar cannot read, as a path may be, as a text."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, equals, value = word.partition("=")
+    if not equals or word.startswith("-"):
+        return word
+    try:
+        OverridesParser.create().parse_override(word)
+    except HydraException:
+        return f"{key}={_quoted(value)}" if value[:1] not in "'\"[{" else word
+    return word
 
 
 def _in_order(words: Sequence[str]) -> list[str]:
@@ -240,7 +256,8 @@ def _through_hydra(request: Request) -> int:
             raise JobEnded(code)
 
     before = sys.argv
-    sys.argv = [before[0], *_in_order((*_quiet_hydra(), *request.hydra))]
+    typed = [_readable(word) for word in request.hydra]
+    sys.argv = [before[0], *_in_order((*_quiet_hydra(), *typed))]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets its exceptions reach the lines below
     try:
         with _files_leave_hydra_alone():

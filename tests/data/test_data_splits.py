@@ -128,3 +128,8 @@ def test_a_random_split_puts_neighbours_on_both_sides():
     )
     assert np.median(nearest) == 3 * HOUR
     assert leaky_random_split(issue, seed=1)[1].tolist() == test.tolist()
+
+
+def test_thirty_days_are_enough_to_train_on():
+    (fold,) = walk_forward(0, 900 * DAY, [(40 * DAY, 800 * DAY)], 7.0, 0.0)
+    assert fold.train == (0, 30 * DAY)

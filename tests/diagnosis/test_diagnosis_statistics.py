@@ -125,6 +125,12 @@ def test_the_shifts_with_most_usable_windows_are_taken():
     found = shifts(times, n, seed=1)
     assert min(usable.mean() for _, usable in found) >= np.quantile(good, 0.5)
     assert len(found) == sum(s >= np.quantile(good, 0.5) for s in good)
+    assert len({int(index[0]) for index, _ in found}) == len(found)
+
+
+def test_a_shift_with_exactly_half_of_its_windows_usable_is_used():
+    times = np.array([0, HOUR, 10 * DAY, 10 * DAY + HOUR])
+    assert sorted(usable.mean() for _, usable in shifts(times, 4, seed=1)) == [0.5, 0.5, 1.0]
 
 
 def test_the_same_seed_chooses_the_same_shifts():

@@ -9,10 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "knocks"))
 samples = pytest.importorskip("samples", reason="the knocks lie beside the tests in a checkout")
 
+from heliosight.cli import _quoted, _readable  # noqa: E402
 from heliosight.core.errors import ConfigError, DataError, RecordError  # noqa: E402
 from heliosight.core.files import MANIFEST, read_json, seal, verify  # noqa: E402
 from heliosight.core.spec import ModalitySpec  # noqa: E402
@@ -159,3 +163,21 @@ def test_a_name_is_a_plain_folder_name(name):
 def test_frames_have_a_size_and_a_spacing(size, cadence, tmp_path):
     with pytest.raises(DataError, match="frames have a spacing, and 1 to 4096 pixels a side"):
         read_image_folder(samples.image_folder(tmp_path), ("aia_193",), size, cadence)
+
+
+# ------------------------------------------------------------------------------- command lines
+
+
+@settings(max_examples=50, deadline=None, database=None)
+@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0$"), max_size=12))
+def test_a_quoted_value_comes_back_whatever_it_holds(value):
+    read = OverridesParser.create().parse_override(f"run_dir={_quoted(value)}").value()
+    assert str(read) == value
+
+
+def test_a_path_that_hydra_cannot_read_is_a_path():
+    place = "/tmp/태양 run, (a=b) {x} <i>&'q\"/r"
+    read = OverridesParser.create().parse_override(_readable(f"++run_dir={place}"))
+    assert str(read.value()) == place
+    for kept in ("seed=1,2", "x=[1,", "--config-dir", "a='", "systems={a: [b]}"):
+        assert _readable(kept) == kept
