@@ -30,7 +30,10 @@ TESTS = ROOT / "tests"
 COVERED = {
     "evaluation/metrics.py": ("evaluation/test_evaluation_metrics.py",),
     "evaluation/bootstrap.py": ("evaluation/test_evaluation_scorecard.py",),
-    "diagnosis/blocks.py": ("diagnosis/test_diagnosis_blocks.py",),
+    "diagnosis/blocks.py": (
+        "diagnosis/test_diagnosis_statistics.py",
+        "diagnosis/test_diagnosis_blocks.py",
+    ),
     "diagnosis/shifts.py": ("diagnosis/test_diagnosis_statistics.py",),
     "diagnosis/sums.py": ("diagnosis/test_diagnosis_statistics.py",),
     "data/windows.py": ("data/test_data_windows.py",),

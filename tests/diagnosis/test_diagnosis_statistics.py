@@ -2,10 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from heliosight.core.clock import DAY, HOUR
 from heliosight.diagnosis import DiagnosisConfig, sums
-from heliosight.diagnosis.blocks import TooFew
+from heliosight.diagnosis.blocks import (
+    Estimate,
+    TooFew,
+    block_rows,
+    discoveries,
+    effective_size,
+    require_sample,
+)
 from heliosight.diagnosis.shifts import forbidden, shifts
 
 RNG = np.random.default_rng(5)
@@ -142,3 +150,62 @@ def test_the_same_seed_chooses_the_same_shifts():
 def test_windows_of_one_week_have_no_other_time():
     with pytest.raises(TooFew, match="a replacement comes from another time"):
         shifts(np.arange(0, 4 * DAY, 3 * HOUR), 4, seed=1)
+
+
+def test_an_estimate_without_error_is_certain():
+    sure = Estimate(1.0, 0.0, 5)
+    assert (sure.p_above(0.5), sure.p_above(1.0), sure.p_above(2.0)) == (0.0, 0.5, 1.0)
+    assert (sure.p_below(0.5), sure.p_below(1.0), sure.p_below(2.0)) == (1.0, 0.5, 0.0)
+
+
+def test_an_interval_is_students():
+    found = Estimate(2.0, 0.5, 7).interval()
+    half = 0.5 * stats.t.ppf(0.975, 7)
+    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half)) and found.level == 0.95
+    assert (
+        "8 blocks of 27 d" in found.how and Estimate(2.0, 0.5, 7, how="so").interval().how == "so"
+    )
+    wide = Estimate(2.0, 0.5, 7).interval(0.5)
+    assert wide.high - 2 == pytest.approx(0.5 * stats.t.ppf(0.75, 7))
+
+
+@pytest.mark.parametrize(
+    ("values", "size"),
+    [
+        ([1.0, 2.0], 2),  # too few to know a correlation
+        ([4.0] * 30, 30),  # a constant
+        ([1.0, -1.0] * 20, 40),  # swings: never more than there are
+        (np.arange(20000.0), 20000 * 0.001 / 1.999),  # a ramp: at least a two-thousandth
+        ([0.0, 1.0, 0.0], 3),
+    ],
+)
+def test_an_effective_size_lies_between_its_limits(values, size):
+    assert effective_size(np.array(values)) == pytest.approx(size)
+
+
+def test_three_values_have_a_correlation():
+    values = np.array([0.0, 3.0, 3.0])  # r = (-2 + 1) / 6, negative: no fewer than there are
+    assert effective_size(values) == 3
+    values = np.array([0.0, 0.0, 1.0, 1.0])  # r = (1 - 1 + 1) / 4
+    assert effective_size(values) == pytest.approx(4 * 0.75 / 1.25)
+
+
+def test_a_sample_of_exactly_what_is_asked_is_enough():
+    config = DiagnosisConfig(min_blocks=4, min_effective=40)
+    swings, rows = np.array([1.0, -1.0] * 20), np.arange(40) // 10
+    require_sample(rows, swings, config)
+    with pytest.raises(TooFew, match="a statistic needs 4 blocks of 27 d"):
+        require_sample(rows // 2, swings, config)
+    with pytest.raises(TooFew, match="4 blocks, effective sample 38"):
+        require_sample(rows[:38], swings[:38], config)
+
+
+def test_a_p_value_at_its_bound_is_a_discovery():
+    assert discoveries([0.0125, 0.025, 0.5, 0.9], 0.05) == [True, True, False, False]
+    assert discoveries([0.6, 0.9], 0.05) == [False, False]
+    assert discoveries([0.05], 0.05) == [True]
+
+
+def test_blocks_without_windows_do_not_count():
+    times = DAY * np.concatenate([np.arange(27), np.arange(270, 297)])
+    assert block_rows(times, 27.0).tolist() == [0] * 27 + [1] * 27

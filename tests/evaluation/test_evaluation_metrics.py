@@ -210,3 +210,52 @@ def test_a_storm_day_with_an_unknown_value_is_unknown() -> None:
     storms = storm_days(observed)
     assert np.isnan(storms[0, 0]).all()
     assert storms[1].tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 1]]
+
+
+def test_a_probability_at_its_threshold_warns() -> None:
+    event = np.array([[1.0], [0.0]])
+    terms = metrics.event_terms(np.full((2, 1), 0.25), event, np.full((2, 1), 0.25)).sum((0, 1))
+    assert dict(zip(metrics.EVENTS, terms, strict=True)) == {
+        "n": 2, "event": 1, "brier": 0.625, "warned_n": 2, "hit": 1, "false": 1, "miss": 0,
+    }  # fmt: skip
+
+
+@given(power=st.integers(-8, 8))
+@settings(max_examples=12, deadline=None)
+def test_relative_scores_do_not_know_the_unit(power: int) -> None:
+    p, scale = make(2, 60), 10.0**power
+    plain = metrics.continuous(metrics.moments(p.mean, p.observed).sum((0, 1)))
+    scaled = metrics.continuous(metrics.moments(scale * p.mean, scale * p.observed).sum((0, 1)))
+    for key in ("r2", "corr", "sigma_ratio", "slope"):
+        assert scaled[key] == pytest.approx(plain[key], rel=1e-6)
+    for key in ("bias", "mae", "rmse"):
+        assert scaled[key] == pytest.approx(scale * plain[key], rel=1e-6)
+
+
+def test_bins_of_probabilities_have_equal_widths_and_both_ends() -> None:
+    given_ = np.array([0.0, 1 / 512, 0.4999, 0.5, 511 / 512, 1.0, np.nan])
+    assert metrics.probability_bins(given_).tolist() == [0, 1, 255, 256, 511, 511, 0]
+
+
+def test_sums_of_a_day_are_those_of_its_eight_leads() -> None:
+    terms = np.random.default_rng(0).random((4, 24, 5))
+    days = metrics.per_day(terms)
+    assert days.shape == (4, 3, 5)
+    for day in range(3):
+        np.testing.assert_allclose(days[:, day], terms[:, 8 * day : 8 * day + 8].sum(1))
+
+
+def test_all_scores_are_those_of_their_parts() -> None:
+    p = make(4, 80)
+    arrays = {**p.arrays(), "event_probability": np.random.default_rng(1).random((80, 3, 3))}
+    p = Predictions(name="a", **arrays)
+    found = metrics.scores(p)
+    logs = metrics.continuous(metrics.moments(p.mean_log, np.log1p(p.observed)).sum((0, 1)))
+    assert found["corr_log"] == float(logs["corr"]) and found["rmse_ap"] != found["rmse_log"]
+    assert found["crps_ap"] == pytest.approx(metrics.crps(p).mean())
+    for storm in range(3):
+        chance, event = p.event_probability[..., storm], storm_days(p.observed)[..., storm]
+        found = metrics.scores(p, np.full((80, 3), 0.3), storm)
+        assert found["brier"] == pytest.approx(np.mean((chance - event) ** 2))
+        assert found["pod"] == pytest.approx((chance >= 0.3)[event > 0].mean())
+    assert metrics.scores(p)["brier"] == metrics.scores(p, storm=0)["brier"]

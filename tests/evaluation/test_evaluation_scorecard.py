@@ -238,3 +238,23 @@ def test_the_table_is_aligned_and_marks_what_is_not_resolved() -> None:
 def test_quantiles_are_those_of_numpy(values, q):
     ordered = np.sort(np.array(values))
     assert quantile_of(ordered, q) == np.quantile(ordered, q)
+
+
+def test_an_interval_that_ends_at_zero_resolves_nothing() -> None:
+    assert not resolved(Interval(1.0, 0.0, 2.0)) and not resolved(Interval(-1.0, -2.0, 0.0))
+    assert resolved(Interval(-1.0, -2.0, -0.5))
+    assert not resolved(Interval(1.0, 0.5, None)) and not resolved(Interval(-1.0, None, -0.5))
+
+
+def test_a_percentile_interval_is_of_the_draws_alone() -> None:
+    draws = np.random.default_rng(0).normal(size=1000)
+    found = interval(np.concatenate([[3.0], draws, [np.nan, np.inf]]), 0.8, "so")
+    assert found is not None and (found.value, found.level, found.how) == (3.0, 0.8, "so")
+    np.testing.assert_allclose((found.low, found.high), np.quantile(draws, (0.1, 0.9)))
+
+
+def test_blocks_have_27_days_unless_told() -> None:
+    times, fold = DAY * np.arange(54), np.zeros(54, int)
+    assert Blocks.of(times, fold).row.tolist() == [0] * 27 + [1] * 27
+    assert Blocks.of(times, fold).days == 27.0
+    assert len(Blocks.of(times[:5], fold[:5]).fold) == 1
