@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from itertools import pairwise
 
 import matplotlib.image
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from heliosight.core.geomagnetic import AP_LEVELS, STORM_AP
+from heliosight.report.chart_attribution import hours_axis
 from heliosight.report.chart_lines import Line, line_chart
 from heliosight.report.colours import (
     LOWERS,
@@ -21,7 +23,16 @@ from heliosight.report.colours import (
     storm_class,
 )
 from heliosight.report.images import grey_strips, overlay_strips
-from heliosight.report.svg import Panel, log_span, log_ticks, nice_ticks, number, span_of
+from heliosight.report.svg import (
+    Panel,
+    log_span,
+    log_ticks,
+    nice_ticks,
+    number,
+    power_of,
+    span_of,
+    superscript,
+)
 
 
 def _pixels(uri: str) -> np.ndarray:
@@ -116,8 +127,36 @@ def test_ranges_hold_their_values():
 def test_numbers_have_a_true_minus_sign():
     assert number(-0.5) == "−0.5"
     assert number(1e-5) == "1e−5"
+    assert number(1.2e-5) == "1.2e−5"
     assert number(2e6) == "2e6"
     assert number(0.0) == "0"
+
+
+@given(st.floats(-1e6, 1e6), st.integers(-14, 6), st.floats(1, 10))
+def test_numbers_beside_an_axis_differ_and_fit_and_mean_what_they_say(low, power, span):
+    low, high = low * 10.0 ** (power - 6), low * 10.0 ** (power - 6) + span * 10.0**power
+    if high - low < 1e-3 * abs(low):
+        return
+    panel = Panel(62, 18, 500, 200, (0, 1), (low, high))
+    panel.y_axis()
+    panel.frame("nT")
+    told = re.findall(r"text-anchor=\"end\">([^<]+)<", "".join(panel.parts))
+    title = re.findall(r"rotate[^>]*>([^<]+)<", "".join(panel.parts))[0]
+    left_out = 10.0 ** power_of((low, high))
+    ticks = nice_ticks(low, high)
+    assert len(set(told)) == len(ticks)
+    assert [float(t.replace("−", "-")) * left_out for t in told] == pytest.approx(
+        ticks, rel=1e-5, abs=1e-6 * (high - low)
+    )
+    assert title == (f"10{superscript(power_of((low, high)))} × nT" if left_out != 1 else "nT")
+
+
+def test_small_numbers_leave_their_power_to_the_axis_title():
+    panel = Panel(62, 18, 500, 200, (0, 1), (-1.6e-5, 1.6e-5))
+    panel.y_axis()
+    panel.frame("ap (2 nT)")
+    drawn = "".join(panel.parts)
+    assert "10⁻⁵ × ap (2 nT)" in drawn and ">−1<" in drawn and "e−" not in drawn
 
 
 def test_a_panel_maps_its_corners():
@@ -141,3 +180,11 @@ def test_text_in_a_chart_is_escaped():
 def test_a_single_point_can_be_drawn():
     chart = line_chart([Line("a", [1], [2.0])], "x", "y", "alt")
     assert re.search(r'd="M\d', chart.svg)
+
+
+@given(st.floats(6, 5000), st.floats(-5000, 0))
+def test_days_under_a_chart_never_overlap(span, start):
+    panel = Panel(150, 16, 740, 150, (start, start + span), (0, 1))
+    hours_axis(panel, "")
+    places = [float(x) for x in re.findall(r'class="tick" x="([\d.]+)"', "".join(panel.parts))]
+    assert places and all(b - a > 40 for a, b in pairwise(places))

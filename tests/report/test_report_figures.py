@@ -7,7 +7,7 @@ from heliosight.report import ReportInputs, save_paper_figures
 from heliosight.report.chart_forecast import quartiles
 from heliosight.report.figure_attribution import signed_map
 from heliosight.report.figure_forecast import MM
-from heliosight.report.figures import paper_figures
+from heliosight.report.figures import _mark, paper_figures
 
 
 @pytest.fixture
@@ -67,6 +67,8 @@ def test_figures_carry_their_warnings_and_no_date(inputs, tmp_path):
         assert "<dc:date>" not in text
         assert ("FAILED SELF-CHECK: randomisation" in text) == ("grad_cam" in path.name)
     real = save_paper_figures(tmp_path / "real", inputs(simulated=False), formats=("svg",))
+    assert _mark(inputs(frames_from_file=True)) == "FRAMES FROM A FILE, THE REST SIMULATED"
+    assert _mark(inputs(frames_from_file=True, simulated=False)) == "FRAMES FROM A FILE"
     assert all("SIMULATED" not in path.read_text() for path in real)
 
 

@@ -113,6 +113,19 @@ def test_everything_simulated_is_labelled(inputs):
     assert "SIMULATED" not in render(inputs(simulated=False))
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_frames_from_a_file_are_not_called_simulated(inputs, simulated):
+    html = render(inputs(simulated=simulated, frames_from_file=True))
+    screens = re.findall(r'class="on-screen">([^<]+)<', html)
+    assert set(screens) == {"FRAMES FROM A FILE"} and len(screens) == html.count('class="screen"')
+    charts = html[html.index('id="explanation"') :]
+    told = set(re.findall(r'class="stamp"[^>]*>(FRAMES[^<]+)<', charts))
+    rest = " · THE REST SIMULATED" if simulated else ""
+    assert {text.removesuffix(" · FAILED SELF-CHECK") for text in told} == {
+        f"FRAMES FROM A FILE{rest}"
+    }
+
+
 def test_failed_self_checks_stand_on_the_figure(inputs):
     html = render(inputs())
     article = html[html.index('data-index="1"') :]

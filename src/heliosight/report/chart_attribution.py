@@ -16,6 +16,7 @@ from heliosight.report.svg import Panel, document, nice_ticks, number, span_of
 from heliosight.report.wording import Words
 
 WIDTH, LEFT, RIGHT = 980.0, 150.0, 90.0
+MOST_TICKS = 14
 NOT_SERIES = {"images", "frames", "structure_sums", "structure_latitude", "structure_longitude"}
 Span = tuple[float, float]
 
@@ -190,9 +191,10 @@ def spacing(hours: np.ndarray) -> float:
 
 
 def hours_axis(panel: Panel, title: str) -> None:
-    """A tick a day."""
-    first = int(np.ceil(panel.x[0] / 24)) * 24
-    ticks: Sequence[float] = [float(h) for h in range(first, int(panel.x[1]) + 1, 24)]
+    """A tick a day, or every few days where more than fit would overlap."""
+    step = 24 * int(np.ceil((panel.x[1] - panel.x[0]) / 24 / MOST_TICKS))
+    first = int(np.ceil(panel.x[0] / step)) * step
+    ticks: Sequence[float] = [float(h) for h in range(first, int(panel.x[1]) + 1, step)]
     ticks = ticks or nice_ticks(*panel.x)
     panel.x_axis(ticks, [number(t) for t in ticks], title)
 

@@ -71,7 +71,16 @@ def save_paper_figures(
             f"Known: {', '.join(FORMATS)}.",
             "report.figures",
         )
-    return save_figures(folder, paper_figures(inputs), inputs.simulated, formats)
+    mark = _mark(inputs)
+    return save_figures(folder, paper_figures(inputs), bool(mark), formats, mark)
+
+
+def _mark(inputs: ReportInputs) -> str:
+    """What is true of the figures of a page: of frames from a file, and of all else on it."""
+    simulated = "SIMULATED" if inputs.simulated else ""
+    if not inputs.frames_from_file:
+        return simulated
+    return "FRAMES FROM A FILE" + (f", THE REST {simulated}" if simulated else "")
 
 
 def save_figures(
@@ -79,13 +88,14 @@ def save_figures(
     figures: Iterable[tuple[str, Figure]],
     simulated: bool,
     formats: Sequence[str] = FORMATS,
+    mark: str = "SIMULATED",
 ) -> list[Path]:
-    """Named figures at fixed sizes, stamped when simulated; returns the files as written."""
+    """Named figures at fixed sizes, with their mark when simulated; the files as written."""
     written = []
     with mpl.rc_context(STYLE):
         for name, figure in figures:
             if simulated:
-                stamp(figure)
+                stamp(figure, mark)
             settle(figure)
             for kind in formats:
                 path = folder / f"{name}.{kind}"
@@ -119,13 +129,13 @@ def paper_figures(inputs: ReportInputs) -> Iterator[tuple[str, Figure]]:
     yield from ((stem, figure) for stem, figure in found if figure is not None)
 
 
-def stamp(figure: Figure) -> None:
-    """Say so in a line of its own above everything else."""
+def stamp(figure: Figure, mark: str = "SIMULATED") -> None:
+    """Say it in a line of its own above everything else."""
     line = 10 / 72 / figure.get_figheight()
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(rect=(0, 0, 1, 1 - line))
-    figure.text(0.995, 0.995, "SIMULATED", ha="right", va="top", fontsize=6, color="#6a2c91")
+    figure.text(0.995, 0.995, mark, ha="right", va="top", fontsize=6, color="#6a2c91")
 
 
 def settle(figure: Figure) -> None:

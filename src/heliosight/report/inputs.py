@@ -79,6 +79,7 @@ class ReportInputs:
     ----------
     title : the page's heading.
     simulated : True labels every figure as simulated.
+    frames_from_file : the explained frames were given as a file beside the run's own data.
     system : the scorecard's name of the forecaster; empty takes the trained run's name.
     spec : names and times of the inputs, for the attributions to the series.
     training_log : the rows of the training log: of kind `step` with `epoch`, `step` (within the
@@ -112,6 +113,7 @@ class ReportInputs:
     command: str = ""
     created: str = ""
     language: str = "en"
+    frames_from_file: bool = False
 
     def __post_init__(self) -> None:
         if self.language not in LANGUAGES:

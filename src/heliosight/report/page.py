@@ -26,12 +26,15 @@ def render(inputs: ReportInputs) -> str:
     """The report as HTML text; every name and sentence of the records is escaped."""
     words = Words(inputs.language)
     stamp = words("simulated_stamp") if inputs.simulated else ""
+    screen = words("file_stamp") if inputs.frames_from_file else stamp
+    rest = words("rest_stamp") if stamp and inputs.frames_from_file else ""
+    mixed = " · ".join(part for part in (screen, rest) if part)
     sprites = Sprites()
     context: dict[str, Any] = {
         "inputs": inputs,
         "t": words,
-        "stamp": stamp,
-        "explanations": explanation_views(inputs, sprites, words, stamp),
+        "stamp": screen,
+        "explanations": explanation_views(inputs, sprites, words, mixed),
         "many": many_windows(inputs, words, stamp),
         "sprites": sprites.uris,
         "method_words": method_words,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
@@ -19,7 +20,7 @@ class Panel:
     ----------
     left, top, width, height : the plotting box [SVG units].
     x, y : data ranges `(low, high)`; `log` makes y logarithmic.
-    parts : the markup drawn so far.
+    parts : the markup drawn so far. powers : of ten that the numbers of y leave out.
     """
 
     left: float
@@ -30,6 +31,7 @@ class Panel:
     y: tuple[float, float]
     log: bool = False
     parts: list[str] = field(default_factory=list)
+    powers: list[str] = field(default_factory=list)
 
     def px(self, x: float) -> float:
         """Horizontal place of a data value."""
@@ -101,22 +103,25 @@ class Panel:
         )
 
     def frame(self, title: str = "") -> None:
-        """The panel's border and the label of its y axis."""
+        """The panel's border and the label of its y axis, with the power its numbers leave out."""
         self.parts.append(
             f'<rect class="axes" x="{self.left}" y="{self.top}" '
             f'width="{self.width}" height="{self.height}"/>'
         )
         middle = self.top + self.height / 2
-        self.label(self.left - 42, middle, title, "axis", turn=-90)
+        told = " × ".join(part for part in (*self.powers, title) if part)
+        self.label(self.left - 42, middle, told, "axis", turn=-90)
 
     def y_axis(self, ticks: Sequence[float] | None = None, names: Sequence[str] = ()) -> None:
-        """Grid lines and numbers on the left."""
+        """Grid lines and numbers on the left; `frame` names the power that they leave out."""
+        power = 0 if self.log or ticks is not None else power_of(self.y)
+        self.powers[:] = [f"10{superscript(power)}"] if power else []
         ticks = (
             list(log_ticks(*self.y) if self.log else nice_ticks(*self.y))
             if ticks is None
             else ticks
         )
-        names = list(names) or [number(t) for t in ticks]
+        names = list(names) or [number(float(f"{t / 10.0**power:.10g}")) for t in ticks]
         for value, name in zip(ticks, names, strict=True):
             self.hline(value, "grid")
             self.label(self.left - 5, self.py(value) + 3.5, name, anchor="end")
@@ -160,7 +165,8 @@ def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     step = next(power * f for f in (1, 2, 5, 10) if span / (power * f) <= wanted)
     first = np.ceil(low / step - 1e-9)
     count = int(np.floor(high / step + 1e-9) - first) + 1
-    return [float(round((first + k) * step, 12)) for k in range(count)]
+    digits = max(0, 2 - int(np.floor(np.log10(step))))
+    return [float(round((first + k) * step, digits)) for k in range(count)]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -174,8 +180,24 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def number(value: float) -> str:
     """A tick's number: short, with a true minus sign."""
-    text = f"{value:.0e}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:g}"
-    return text.replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
+    small_or_large = bool(value) and not 1e-3 <= abs(value) < 1e5
+    text = f"{value:.2e}" if small_or_large else f"{value:g}"
+    text = re.sub(r"\.?0*e([+-])0*", lambda power: "e" + power[1].strip("+"), text)
+    return text.replace("-", "−")
+
+
+def power_of(y: tuple[float, float]) -> int:
+    """The power of ten that an axis' numbers leave out where plain ones do not fit."""
+    ticks = nice_ticks(*y)
+    plain = {number(tick) for tick in ticks}
+    if len(plain) == len(ticks) and all(len(text) <= 5 and "e" not in text for text in plain):
+        return 0
+    return int(np.floor(np.log10(max(abs(tick) for tick in ticks))))
+
+
+def superscript(power: int) -> str:
+    """`-5` as `⁻⁵`."""
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def span_of(

@@ -68,6 +68,7 @@ def _foreign_inputs(run: Run) -> tuple[ReportInputs, Path]:
     inputs = ReportInputs(
         title=f"heliosight: {found.subject.name}",
         simulated=run.simulated,
+        frames_from_file=bool(run.config.explain.frames),
         dataset=found.store.card,
         training_log=found.log or None,
         diagnosis=_current(found.folder / "diagnose", Diagnosis, found.parents),
@@ -96,6 +97,7 @@ def report_inputs(study: Study) -> ReportInputs:
     return ReportInputs(
         title=TITLE[run.config.report.language].format(name=run.config.name),
         simulated=run.simulated,
+        frames_from_file=bool(run.config.explain.frames),
         dataset=study.store.card,
         trained=trained,
         training_log=log,
