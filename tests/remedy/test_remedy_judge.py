@@ -50,6 +50,21 @@ def test_a_fault_that_the_control_has_too_is_not_new():
     assert verdict(rare).accepted, "a fault of one seed in three is not the usual one"
 
 
+@pytest.mark.parametrize(
+    ("fault", "new"),
+    [
+        (Fault("cell.images.0", "learned_short_memory"), False),
+        (Fault("images", "short_sight"), False),
+        (Fault("solar_wind", "short_sight"), True),
+        (Fault("images", "lazy_or_blocked"), True),
+        (Fault("cell.images.0", "same_frame"), True),
+    ],
+)
+def test_a_short_memory_is_not_new_where_there_was_none(fault, new):
+    v = verdict(arm([fault], [fault], []))
+    assert v.new_faults == ((str(fault),) if new else ()) and v.accepted != new
+
+
 def test_faults_are_named_by_part_and_cause():
     found = faults_of([NOT_CARRIED, NOT_CARRIED, LAZY, LOST_BRANCH, OPEN])
     assert found == {

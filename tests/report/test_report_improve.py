@@ -6,6 +6,7 @@ import pytest
 
 from heliosight.core.records import Finding, Interval, Provenance, SkillRow
 from heliosight.core.records_remedy import Grade, Improvement, PlanRow, Trial
+from heliosight.remedy import REPAIRS, named
 from heliosight.report import write_improvement
 from heliosight.report.improve_page import render_improvement
 from heliosight.report.views_improve import map_rows, score_rows, trial_views
@@ -105,6 +106,7 @@ def test_the_page_is_well_formed_and_needs_no_network(improvement, arrays, tmp_p
     path, *figures = write_improvement(
         tmp_path / "improve.html", improvement, arrays, language=language,
         changed={"faults": "[x] -> []"}, command="heliosight improve",
+        recipes={"carry_state": named("carry_state").recipe},
     )  # fmt: skip
     html = path.read_text(encoding="utf-8")
     reader = Reader()
@@ -116,6 +118,13 @@ def test_the_page_is_well_formed_and_needs_no_network(improvement, arrays, tmp_p
     for key in ("grade.good", "grade.bad", "remedy.carry_state", "cause.state_not_carried"):
         assert words.name(*key.split(".", 1)) in html
     assert ("수리" in html) == (language == "ko")
+    assert ("In the loop over frames" in html) == (language == "en"), "what to do, in code"
+    assert f": {words.name('remedy', 'carry_state')}." in html, "the headline names the repair"
+
+
+def test_what_to_do_is_told_in_korean_for_every_repair():
+    told = Words("ko").sentence
+    assert [p.name for p in REPAIRS if told(p.recipe) is None] == []
 
 
 def test_paper_figures_are_vector_and_carry_the_stamp(improvement, arrays, tmp_path):

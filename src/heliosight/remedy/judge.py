@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,16 @@ from typing import NamedTuple, final
 
 from heliosight.core.records import Finding, Interval
 from heliosight.remedy.quick import LOST
+
+# A part that is given or keeps nothing from before cannot remember: what its memory is worth shows
+# only when it can. So these are no new faults where one of those is repaired in the same branch.
+MEMORY = frozenset({"vanishing_state", "learned_short_memory", "time_unused", "short_sight"})
+NO_MEMORY = frozenset(
+    {
+        "state_not_carried", "state_detached", "same_frame", "no_frame", "not_connected",
+        "detached", "steps_not_connected", "steps_detached",
+    }
+)  # fmt: skip
 
 
 class Fault(NamedTuple):
@@ -20,6 +31,16 @@ class Fault(NamedTuple):
     def __str__(self) -> str:
         """For people: `state not carried in cell.images.0`."""
         return f"{self.cause.replace('_', ' ')} in {self.subject}"
+
+    @property
+    def branch(self) -> str:
+        """The input it belongs to: `images` of `cell.images.0`."""
+        words = [w for w in re.split(r"[./]", self.subject) if w != "cell" and not w.isdigit()]
+        return words[0] if words else ""
+
+    def was_hidden_by(self, other: Fault) -> bool:
+        """True when it could not show itself beside another one."""
+        return self.cause in MEMORY and other.cause in NO_MEMORY and self.branch == other.branch
 
 
 @final
@@ -103,8 +124,9 @@ def judge(
     """The verdict on one arm.
 
     Accepted when in most seeds all `targets` are gone, in no control they are, no fault is there
-    in most seeds that the first control (training as it was) does not have, and the mean squared
-    error has risen by less than `margin` against it (upper bound of the interval).
+    in most seeds that the first control (training as it was) does not have and that they did not
+    hide, and the mean squared error has risen by less than `margin` against it (upper bound of the
+    interval).
 
     Parameters
     ----------
@@ -114,7 +136,8 @@ def judge(
     seeds = len(arm.faults)
     cleared = arm.seeds_without(targets)
     control = max((c.seeds_without(targets) for c in controls), default=0)
-    new = tuple(sorted(str(f) for f in arm.usual() - controls[0].usual()))
+    more = arm.usual() - controls[0].usual()
+    new = tuple(sorted(str(f) for f in more if not any(f.was_hidden_by(t) for t in targets)))
     worse = changes[controls[0].name]
     reasons = []
     if 2 * cleared <= seeds:

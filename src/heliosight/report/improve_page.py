@@ -20,6 +20,7 @@ from heliosight.report.wording import Words
 def write_improvement(
     path: Path, found: Improvement, arrays: Mapping[str, np.ndarray], *, language: str,
     changed: Mapping[str, str], command: str, figures: Path | None = None,
+    recipes: Mapping[str, str] | None = None,
 ) -> list[Path]:  # fmt: skip
     """Write the page, whole or not at all, and figures where a folder is given.
 
@@ -27,15 +28,16 @@ def write_improvement(
     ----------
     arrays : what the two models' curves and maps are drawn from.
     changed : config keys that the repair changes, `old -> new`. command : what makes it again.
+    recipes : what to do, by accepted remedy, for somebody whose code no config describes.
     """
-    write_text(path, render_improvement(found, arrays, language, changed, command))
+    write_text(path, render_improvement(found, arrays, language, changed, command, recipes))
     made = [] if figures is None else save_improvement_figures(figures, found, arrays)
     return [path, *made]
 
 
 def render_improvement(
     found: Improvement, arrays: Mapping[str, np.ndarray], language: str,
-    changed: Mapping[str, str], command: str,
+    changed: Mapping[str, str], command: str, recipes: Mapping[str, str] | None = None,
 ) -> str:  # fmt: skip
     """The page as HTML text; every name and sentence of the record is escaped."""
     words = Words(language)
@@ -62,6 +64,9 @@ def render_improvement(
         "scores": views.score_rows(found),
         "knowable": views.knowable(found),
         "accepted": [row for row in found.plan if row.state == "accepted"],
+        "recipes": dict(recipes or {}),
+        "repair": views.repair(found, words),
+        "proved_over": views.proved_over(found),
         "advice": [row for row in found.plan if row.state == "advice"],
     }
     return environment().get_template("improve.html").render(context)

@@ -74,6 +74,17 @@ def trial_views(found: Improvement) -> list[TrialView]:
     return views
 
 
+def repair(found: Improvement, words: Words) -> str:
+    """Names of the remedies that were proved, in words."""
+    rows = [row.name for row in found.plan if row.state == "accepted"]
+    return " + ".join(words.name("remedy", name) for name in rows if ":" not in name)
+
+
+def proved_over(found: Improvement) -> int:
+    """Paired seeds of the proof that was accepted."""
+    return max((len(t.seeds) for t in found.trials if t.proof and t.accepted), default=0)
+
+
 def faults_of(findings: Sequence[Finding]) -> list[Finding]:
     """One finding per part and cause."""
     seen: dict[tuple[str, str], Finding] = {}

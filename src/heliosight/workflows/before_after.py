@@ -13,6 +13,7 @@ from heliosight.core.config import dump
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Interval, SkillRow
 from heliosight.core.records_remedy import Grade, Improvement
+from heliosight.remedy import CATALOGUE, named
 from heliosight.report import write_improvement
 from heliosight.workflows.arms import Bench, Way
 from heliosight.workflows.errors_compared import daily, mean_interval, paired_change
@@ -185,8 +186,15 @@ def write_pages(bench: Bench, found: Improvement) -> list[str]:
         changed=difference(dump(bench.config), dump(proved.run.config)) if found.patch else {},
         command=found.provenance.command,
         figures=bench.study.run.folder / "figures" if paper else None,
+        recipes={n: named(n).recipe for n in accepted(found)},
     )
     return [str(path) for path in paths]
+
+
+def accepted(found: Improvement) -> list[str]:
+    """Names of the remedies that were proved."""
+    known = {p.name for p in CATALOGUE}
+    return [row.name for row in found.plan if row.state == "accepted" and row.name in known]
 
 
 def difference(
