@@ -31,7 +31,7 @@ from heliosight.workflows.config import AppConfig, app_config
 from heliosight.workflows.errors_compared import paired_change
 from heliosight.workflows.pool import Workers
 from heliosight.workflows.run import Run, StageResult
-from heliosight.workflows.seen import answering, as_arm
+from heliosight.workflows.seen import as_arm
 from heliosight.workflows.treatment import (
     Chosen,
     Progress,
@@ -180,7 +180,6 @@ def _judged(case: Case, progress: Progress, proved: Chosen) -> RepairCase:
     bench, workers, seeds = progress.bench, progress.workers, progress.bench.seeds
     ill = workers.ill(case.seed).findings
     found = frozenset(f.cause for f in faults_of(ill))
-    asked = answering(ill, [f for f in faults_of(ill) if f.cause in case.causes])
     left = _causes(proved.made) if proved.steps else found
     hit = bool(case.causes & found)
     random = random_ways(progress, proved) if hit else ()
@@ -195,8 +194,8 @@ def _judged(case: Case, progress: Progress, proved: Chosen) -> RepairCase:
         tuple(r.name for r in rows if r.state != "advice" and "+" not in r.name),
         proved.names,
         hit and not case.causes & left,
-        hit and not case.causes & _causes(workers.seen(Way(), seeds, asked)),
-        hit and any(not case.causes & _causes(workers.seen(w, seeds, asked)) for w in random),
+        hit and not case.causes & _causes(workers.seen(Way(), seeds)),
+        hit and any(not case.causes & _causes(workers.seen(w, seeds)) for w in random),
         gain,
         gain is not None and gain.high is not None and gain.high < 0,
     )

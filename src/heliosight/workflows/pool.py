@@ -47,36 +47,28 @@ class Workers:
         """The ill model of a seed, asked every check."""
         return self.seen(AS_GIVEN, [seed])[0]
 
-    def start(self, way: Way, seeds: Sequence[int], checks: tuple[str, ...] | None = None) -> None:
-        """Start what will be asked for, once the ill models it starts from are there.
-
-        checks : asked of the trained arm, none named is every one; None trains only.
-        """
-        for seed in seeds if self.executor is not None else ():
+    def start(self, way: Way, seeds: Sequence[int]) -> None:
+        """Start what will be asked for, once the ill models it starts from are there."""
+        for seed in seeds:
             self._wait(f"ill {seed}")
-            label, what = _label(way, seed), arm_findings if checks is not None else made_arm
-            last = f"{label} {checks}"
-            if last not in self._waiting:
-                self._wait(label)  # one process at a time works on an arm
-            self._submit(last, what, way, seed, *(() if checks is None else (checks,)))
-            self._waiting[label] = self._waiting[last]
+            self._submit(_label(way, seed), arm_findings, way, seed)
 
     def made(self, way: Way, seeds: Sequence[int]) -> tuple[TrialRun, ...]:
-        """The asked seeds of an arm, trained."""
-        self._do(way, seeds, None)
+        """The asked seeds of an arm, trained; nothing is asked of them."""
+        for seed in seeds:
+            if _label(way, seed) not in self._waiting:
+                self._submit(f"trained {_label(way, seed)}", made_arm, way, seed)
+        for seed in seeds:
+            self._wait(_label(way, seed))
+            self._wait(f"trained {_label(way, seed)}")
         return tuple(made_arm(self.bench, way, seed) for seed in seeds)
 
-    def seen(
-        self, way: Way, seeds: Sequence[int], checks: tuple[str, ...] = ()
-    ) -> tuple[TrialRun, ...]:
-        """The asked seeds of an arm with what the checks say, none named is every one."""
-        self._do(way, seeds, checks)
-        return tuple(seen(self.bench, way, seed, checks) for seed in seeds)
-
-    def _do(self, way: Way, seeds: Sequence[int], checks: tuple[str, ...] | None) -> None:
-        self.start(way, seeds, checks)
+    def seen(self, way: Way, seeds: Sequence[int]) -> tuple[TrialRun, ...]:
+        """The asked seeds of an arm, with what the checks say of them."""
+        self.start(way, seeds)
         for seed in seeds:
-            self._wait(f"{_label(way, seed)} {checks}")
+            self._wait(_label(way, seed))
+        return tuple(seen(self.bench, way, seed) for seed in seeds)
 
     def ask(self, what: Callable[..., Any], *args: Any) -> Callable[[], Any]:
         """The answer of `what(bench, *args)`, worked on while the caller does something else."""

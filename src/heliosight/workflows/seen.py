@@ -1,10 +1,9 @@
-"""What a diagnosis says of an arm on the trial block; no check of an arm is asked twice."""
+"""What a diagnosis says of an arm on the trial block; no arm is asked twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from heliosight.diagnosis import DiagnosisConfig, diagnose
 from heliosight.diagnosis.diagnose import chosen
 from heliosight.evaluation.scorecard import on_common_rows
 from heliosight.models import Forecaster
-from heliosight.remedy import Arm, Fault, faults_of, unanswered
+from heliosight.remedy import Arm, faults_of, unanswered
 from heliosight.subject import wrap
 from heliosight.workflows.arms import (
     AS_GIVEN,
@@ -33,7 +32,6 @@ from heliosight.workflows.errors_compared import paired_change
 from heliosight.workflows.study import Study
 
 LATER = ("T11",)  # channel by channel: the dearest check, and no remedy answers it
-SETTLES = {"T14": "USE"}  # a branch lost at the fusion is no fault where nothing is missed
 
 
 def made_arm(bench: Bench, way: Way, seed: int) -> TrialRun:
@@ -47,63 +45,31 @@ def usual_checks(bench: Bench) -> DiagnosisConfig:
     return replace(checks, checks=tuple(c.id for c in chosen(checks) if c.id not in LATER))
 
 
-def arm_findings(
-    bench: Bench, way: Way, seed: int, checks: tuple[str, ...] = ()
-) -> tuple[Finding, ...]:
-    """What these checks say, every one where none is named; asked when there is no answer yet."""
+def arm_findings(bench: Bench, way: Way, seed: int) -> tuple[Finding, ...]:
+    """What the checks say of an arm; asked when there is no answer yet.
+
+    Every arm is asked the same questions, controls too: false alarms are bounded over all of them
+    together, so fewer questions would be a laxer judge.
+    """
     run, asked = made_arm(bench, way, seed), usual_checks(bench)
-    known = _kept(bench, way, run, asked)
-    if checks and known is not None:
-        return tuple(f for f in known if f.check in (*checks, "SUBJECT"))
-    wanted = tuple(c for c in asked.checks if c in checks) if checks else asked.checks
-    if not wanted:
-        return ()
-    asked = replace(asked, checks=wanted)
-    known = _kept(bench, way, run, asked) if checks else known
-    return known if known is not None else _asked(bench, way, run, asked)
-
-
-def _asked(bench: Bench, way: Way, run: TrialRun, asked: DiagnosisConfig) -> tuple[Finding, ...]:
-    study, model, rows = arm_model(bench, way, run.seed)
+    folder = bench.folder / "findings" / arm_folder(bench, way, seed).relative_to(bench.folder)
+    key = bench.study.run.key("findings", run.provenance.key, asked)
+    known = bench.study.run.found(folder, TrialRun, key)
+    if known is not None:
+        return known.findings
+    study, model, rows = arm_model(bench, way, seed)
     found = diagnosed(
         bench, study, model, bench.blocks[2], rows, bench.later, checks=asked, shared=bench.shared
     )
-    made = study.run.provenance(_key(study, run, asked), {"arm": run.provenance.key})
-    folder = _folder(bench, way, run, asked)
+    made = study.run.provenance(key, {"arm": run.provenance.key})
     records.save(folder, replace(run, provenance=made, findings=found))
     return found
 
 
-def _kept(
-    bench: Bench, way: Way, run: TrialRun, asked: DiagnosisConfig
-) -> tuple[Finding, ...] | None:
-    folder, of = _folder(bench, way, run, asked), bench.study
-    record = of.run.found(folder, TrialRun, _key(of, run, asked))
-    return None if record is None else record.findings
-
-
-def _key(study: Study, run: TrialRun, asked: DiagnosisConfig) -> str:
-    return study.run.key("findings", run.provenance.key, asked)
-
-
-def _folder(bench: Bench, way: Way, run: TrialRun, asked: DiagnosisConfig) -> Path:
-    every = asked.checks == usual_checks(bench).checks
-    of = arm_folder(bench, way, run.seed).relative_to(bench.folder)
-    return bench.folder / "findings" / of / ("every" if every else "_".join(asked.checks))
-
-
-def seen(bench: Bench, way: Way, seed: int, checks: tuple[str, ...] = ()) -> TrialRun:
-    """One seed of an arm with what these checks say of it, and REF."""
-    run, found = made_arm(bench, way, seed), arm_findings(bench, way, seed, checks)
-    found += beside_yardstick(bench, arm_forecast(bench, way, seed))
-    return replace(run, findings=found)
-
-
-def answering(findings: Iterable[Finding], faults: Iterable[Fault]) -> tuple[str, ...]:
-    """Checks that found any of these faults, and those that settle them."""
-    wanted = set(faults)
-    found = dict.fromkeys(f.check for f in findings if faults_of([f]) & wanted)
-    return (*found, *(SETTLES[c] for c in found if c in SETTLES and SETTLES[c] not in found))
+def seen(bench: Bench, way: Way, seed: int) -> TrialRun:
+    """One seed of an arm with what the checks say of it, and REF."""
+    run, found = made_arm(bench, way, seed), arm_findings(bench, way, seed)
+    return replace(run, findings=found + beside_yardstick(bench, arm_forecast(bench, way, seed)))
 
 
 def diagnosed(

@@ -243,7 +243,7 @@ def _round(progress: Progress, steps: Sequence[Step], chosen: Chosen) -> Chosen 
         group = [s for s in steps if s.prescription.cost == cost]
         for step in _first_for_their_faults(group):  # both cores have work
             way, first = chosen.with_remedies([step.prescription]), progress.bench.seeds[:1]
-            progress.workers.start(way, first, ())
+            progress.workers.start(way, first)
         good: list[tuple[Step, Trial, tuple[TrialRun, ...]]] = []
         with bar(f"{cost} remedies", len(group)) as running:
             for step in group:

@@ -12,7 +12,7 @@ from heliosight.remedy import Fault, faults_of, judge
 from heliosight.workflows.arms import Bench, Way, arm_forecast
 from heliosight.workflows.errors_compared import paired_change
 from heliosight.workflows.pool import Workers
-from heliosight.workflows.seen import answering, as_arm
+from heliosight.workflows.seen import as_arm
 
 
 @final
@@ -37,26 +37,14 @@ class Asked:
 
 
 def tried(workers: Workers, asked: Asked) -> tuple[Trial, tuple[TrialRun, ...]]:
-    """The trial, and the runs of its arm.
-
-    A control is asked the checks of the faults that are to be gone, and of what else is wrong with
-    the arm: no other answer of it decides anything.
-    """
+    """The trial, and the runs of its arm."""
     bench, seeds = workers.bench, asked.seeds
+    for way in (asked.way, *asked.controls):
+        workers.start(way, seeds)
+    made = workers.seen(asked.way, seeds)
     before = [f for f in asked.before if faults_of([f]) & set(asked.targets)]
-    checks = answering(before, asked.targets)
-    scanned = len(seeds) - len(seeds) // 2
-    workers.start(asked.way, seeds[:scanned], ())
-    for way, more in ((asked.way, seeds[scanned:]), *((way, seeds) for way in asked.controls)):
-        workers.start(way, more, checks)
-    made = _arm_seen(workers, asked, scanned, checks)
     arm = as_arm(asked.way.name, made, before)
-    told = [f for one in made for f in one.findings]
-    every = (*checks, *answering(told, arm.usual() - set(asked.targets)))
-    others = [
-        as_arm(way.name, workers.seen(way, seeds, checks if n else every), before)
-        for n, way in enumerate(asked.controls)
-    ]
+    others = [as_arm(way.name, workers.seen(way, seeds), before) for way in asked.controls]
     changes = {way.name: error_change(bench, asked.way, way, seeds) for way in asked.controls}
     margin = bench.config.improve.margin
     found = judge(asked.targets, arm, others, changes, margin)
@@ -67,19 +55,6 @@ def tried(workers: Workers, asked: Asked) -> tuple[Trial, tuple[TrialRun, ...]]:
         sum(one.seconds for one in made), asked.proof,
     )  # fmt: skip
     return trial, made
-
-
-def _arm_seen(
-    workers: Workers, asked: Asked, scanned: int, checks: tuple[str, ...]
-) -> tuple[TrialRun, ...]:
-    """Every check on so many seeds that no fault of most seeds is missed in all of them.
-
-    The other seeds are asked what these had, and the faults that are to be gone.
-    """
-    first = workers.seen(asked.way, asked.seeds[:scanned], ())
-    told = [f for one in first for f in one.findings]
-    more = (*checks, *answering(told, faults_of(told)))
-    return (*first, *workers.seen(asked.way, asked.seeds[scanned:], more))
 
 
 def error_change(bench: Bench, ours: Way, theirs: Way, seeds: Sequence[int]) -> Interval:
