@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: rehearsal help demo improve repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill year raises coverage mutate remote certify clean
+.PHONY: rehearsal help demo tour repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill year raises coverage mutate remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -18,7 +18,10 @@ $(VENV)/.dev-ready: $(VENV)/.ready
 	$(PIP) --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/.ready  ## simulate a Sun, train, score, diagnose, explain, report
+demo: $(VENV)/.ready  ## a forecaster that is ill: find what ails it, repair it, prove it, on one page
+	$(BIN)/heliosight improve --config-name ill
+
+tour: $(VENV)/.ready  ## the whole way on a simulated Sun: train, score, diagnose, explain, report
 	$(BIN)/heliosight demo
 
 test: lint types arch unit  ## everything CI runs
@@ -53,9 +56,6 @@ driven: $(VENV)/.ready  ## the gain of images on real ap, walk-forward (HELIOSIG
 
 score: $(VENV)/.ready  ## explanations held to a known truth, three worlds and five seeds
 	$(BIN)/heliosight explain --score --config-name score
-
-improve: $(VENV)/.ready  ## find what ails a model that is ill as users report, repair it, prove it
-	$(BIN)/heliosight improve --config-name ill
 
 repair-study: $(VENV)/.ready  ## repair rate over planted faults (hours, resumable)
 	$(BIN)/heliosight improve study --config-name ill name=repair_study

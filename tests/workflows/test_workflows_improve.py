@@ -29,9 +29,9 @@ from heliosight.workflows.improve_study import (
     summary,
 )
 from heliosight.workflows.knowable import from_probe, ranges
-from heliosight.workflows.pool import workers
+from heliosight.workflows.pool import Workers, workers
 from heliosight.workflows.run import Run
-from heliosight.workflows.treatment import bench_of
+from heliosight.workflows.treatment import Chosen, Progress, bench_of, improved
 from heliosight.workflows.trials import merged
 from heliosight.zoo.worlds import SPECTRA, Law
 
@@ -89,8 +89,9 @@ def test_the_plan_stays_readable(made):
     assert "[x] proof: carry_state" in text
 
 
-def bench_in(folder, threads):
+def bench_in(folder, threads, **limits):
     plain = yaml.safe_load((CONFIGS / "ill_tiny.yaml").read_text())
+    plain["improve"] |= limits
     return bench_of(Run(app_config({**plain, "threads": threads}), folder, "heliosight improve"))
 
 
@@ -116,9 +117,10 @@ def test_a_budget_of_no_time_keeps_what_is_finished(made, tmp_path):
     shutil.copytree(made, copy)
     for kind in ("screening", "trials"):
         shutil.rmtree(copy / "improve" / kind / "carry_state")
-    assert main(words(copy, "improve.minutes=0.000001")) == 0
-    assert "left out" in {r.state for r in result(copy).plan}
-    assert result(copy).patch == {} and result(copy).trials == ()
+    progress = Progress(Workers(bench_in(copy, 1, minutes=0.000001)))
+    assert improved(progress) == Chosen((), ()) and progress.trials == []
+    assert "left out" in {row.state for row in progress.rows.values()}
+    assert "the budget is spent" in (copy / "improve" / "plan.txt").read_text()
     assert not list((copy / "improve").glob("*/carry*"))
 
 
@@ -218,7 +220,7 @@ def test_rates_have_exact_intervals():
 
 
 def test_one_case_of_the_study_from_end_to_end(tmp_path, monkeypatch):
-    sun = replace(SPECTRA["A"].sun, end="2013-01-01")
+    sun = replace(SPECTRA["A"].sun, start="2011-01-01", end="2013-01-01")
     monkeypatch.setitem(SPECTRA, "A", replace(SPECTRA["A"], sun=sun))
     small = {"epochs": 2, "epoch_windows": 64, "validation_windows": 32, "batch_size": 32}
     monkeypatch.setattr(improve_study, "TRAINING", {**improve_study.TRAINING, **small})
