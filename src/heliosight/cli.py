@@ -224,6 +224,17 @@ def _other_kind(plain: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
     return {**plain, "data": {k: v for k, v in plain["data"].items() if k in kept}}
 
 
+def _borrowed(plain: dict[str, Any], config: str) -> str:
+    """A warning when a user's config runs under the name, so in the folder, of one that ships."""
+    name, shipped = plain.get("name"), Path(__file__).parent / "conf"
+    borrowed = name != config and (shipped / f"{name}.yaml").is_file()
+    if not borrowed or (shipped / f"{config}.yaml").is_file() or plain.get("run_dir"):
+        return ""
+    return (
+        f"{config}.yaml has no name of its own: records go to runs/{name}. Add `name: {config}`.\n"
+    )
+
+
 def _misuse(stage: str) -> str:
     if stage in STAGES:
         return ""
@@ -249,6 +260,7 @@ def _through_hydra(request: Request) -> int:
 
         plain = _other_kind(OmegaConf.to_container(composed, resolve=True), request.hydra)
         now = HydraConfig.get()
+        sys.stderr.write(_borrowed(plain, str(now.job.config_name)))
         sweep = now.job.override_dirname if now.mode == RunMode.MULTIRUN else ""
         code = run(request.stage, request.verb, request.flags, plain, sweep, _typed(request))
         codes.append(code)

@@ -129,3 +129,18 @@ def test_a_shown_config_is_a_config(capsys, tmp_path):
     words = ["config", "show", "--json", "--config-dir", str(tmp_path), "--config-name", "again"]
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["training"]["batch_size"] == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "warned"),
+    [("", [], True), ("name: mine", [], False), ("", ["run_dir=there"], False)],
+)
+def test_a_config_that_runs_under_the_name_of_a_shipped_one_is_told(
+    name, typed, warned, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "mine.yaml").write_text(f"defaults: [demo, _self_]\n{name}\nseed: 2\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["config", "validate", "--config-name", "mine", *typed]) == 0
+    told = "mine.yaml has no name of its own: records go to runs/demo. Add `name: mine`.\n"
+    assert capsys.readouterr().err == (told if warned else "")

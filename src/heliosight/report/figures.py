@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +71,16 @@ def save_paper_figures(
             f"Known: {', '.join(FORMATS)}.",
             "report.figures",
         )
-    mark = _mark(inputs)
-    return save_figures(folder, paper_figures(inputs), bool(mark), formats, mark)
+    labelled = inputs.simulated or inputs.frames_from_file
+    return save_figures(
+        folder, paper_figures(inputs), labelled, formats, lambda name: _mark(inputs, name)
+    )
 
 
-def _mark(inputs: ReportInputs) -> str:
-    """What is true of the figures of a page: of frames from a file, and of all else on it."""
+def _mark(inputs: ReportInputs, name: str) -> str:
+    """What is true of a figure: of frames from a file, and of all else on it."""
     simulated = "SIMULATED" if inputs.simulated else ""
-    if not inputs.frames_from_file:
+    if not inputs.frames_from_file or not name.startswith("attribution"):
         return simulated
     return "FRAMES FROM A FILE" + (f", THE REST {simulated}" if simulated else "")
 
@@ -88,14 +90,14 @@ def save_figures(
     figures: Iterable[tuple[str, Figure]],
     simulated: bool,
     formats: Sequence[str] = FORMATS,
-    mark: str = "SIMULATED",
+    mark: Callable[[str], str] = lambda _: "SIMULATED",
 ) -> list[Path]:
-    """Named figures at fixed sizes, with their mark when simulated; the files as written."""
+    """Named figures at fixed sizes, with their mark where one is asked; the files as written."""
     written = []
     with mpl.rc_context(STYLE):
         for name, figure in figures:
             if simulated:
-                stamp(figure, mark)
+                stamp(figure, mark(name))
             settle(figure)
             for kind in formats:
                 path = folder / f"{name}.{kind}"

@@ -45,7 +45,8 @@ def run(run: Run, verb: str = "") -> StageResult:
     path = write_report(folder / _page_name(run), inputs)
     lines = [f"report: {path}"]
     if config.figures == "paper":
-        lines += [f"figure: {p}" for p in save_paper_figures(folder / "figures", inputs)]
+        place = "figures.frames" if inputs.frames_from_file else "figures"
+        lines += [f"figure: {p}" for p in save_paper_figures(folder / place, inputs)]
     return StageResult(inputs.scorecard, tuple(lines))
 
 
