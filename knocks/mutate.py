@@ -49,20 +49,21 @@ def main(words: list[str]) -> int:
     parser.add_argument("--mutants", type=int, default=0, help="a sample of so many; 0 for all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ledger", type=Path, default=ROOT / "runs" / "knocks" / "mutate.jsonl")
+    parser.add_argument("--told", action="store_true", help="only print what is done already")
     parser.add_argument("file", nargs="*")
     asked = parser.parse_args(words)
     every = [mutant for name in asked.file or COVERED for mutant in mutants(name)]
     count = min(asked.mutants or len(every), len(every))
     chosen = random.Random(asked.seed).sample(every, count)
     finished = Finished(asked.ledger)
-    todo = [m for m in chosen if not _is_done(m, finished)]
+    todo = [m for m in chosen if not asked.told and not _is_done(m, finished)]
     if todo:
         _prepare({m.file for m in todo})
     for done, mutant in enumerate(todo, 1):
         lives = survives(mutant)
         finished.add(mutant.key, lives=lives, tests=_tests_of(mutant.file))
         print(f"{done}/{len(todo)} {'LIVES' if lives else 'killed'} {mutant}", flush=True)
-    return summary(chosen, finished)
+    return summary([m for m in chosen if m.key in finished], finished)
 
 
 def _is_done(mutant: Mutant, finished: Finished) -> bool:
