@@ -16,17 +16,29 @@ from heliosight.core.errors import (
     SubjectError,
 )
 from heliosight.core.folds import Fold
-from heliosight.diagnosis import DiagnosisConfig, arrival, explaining, learning, output, rotation
+from heliosight.data.degradation import Curve
+from heliosight.diagnosis import (
+    DiagnosisConfig,
+    arrival,
+    explaining,
+    learning,
+    left,
+    output,
+    rotation,
+)
 from heliosight.diagnosis import training as pace
 from heliosight.diagnosis.blocks import TooFew, require_sample
 from heliosight.evaluation.references import Rows
 from heliosight.explain.targets import Target
 from heliosight.issuing.archive import Archive
+from heliosight.issuing.ledger import Ledger
 from heliosight.models import native
 from heliosight.workflows import (
     build,
     explain,
     explain_survey,
+    explainers,
+    issue,
     published,
     serve,
     study,
@@ -176,3 +188,33 @@ def test_a_sealed_block_too_near_to_the_test_block():
     config = has(start="2001-01-01", end="2002-01-01")
     with pytest.raises(ConfigError, match="a sealed block begins after the last test block"):
         verify.sealed_fold(has(run=has(config=has(verify=config)), folds=[last]))
+
+
+def test_an_issue_time_before_the_test_block():
+    issuer = has(fold=has(test=(100, 200)))
+    with pytest.raises(ConfigError, match="a forecast is made by a model that has not seen its"):
+        issue.Issuer.issue(issuer, np.array([50, 150]))
+
+
+def test_grad_cam_without_a_cell():
+    subject = has(parts={}, spec=has(modalities=IMAGES))
+    with pytest.raises(NotApplicable, match="Grad-CAM needs a recurrent cell over images"):
+        explainers.cam_maps(subject, None)
+
+
+def test_a_strange_name_in_a_ledger_of_forecasts(tmp_path):
+    Ledger(tmp_path / "ledger.jsonl").append({"entry": "../x", "hash": "0", "issue_times": []})
+    with pytest.raises(RecordError, match="an entry's name is one of the archive's"):
+        Archive(tmp_path).listed()
+
+
+def test_a_probe_in_few_windows():
+    times = 86400 * np.arange(6)
+    with pytest.raises(NotApplicable, match="a probe needs 20 windows to fit on in every fold"):
+        left.left_in(has(own_sample=has(times=times)), None)
+
+
+def test_a_degradation_curve_that_ends_too_early():
+    curve = Curve(86400 * np.arange(3), np.ones(3))
+    with pytest.raises(DataError, match="a degradation curve covers the frames"):
+        curve.at(86400 * 9)

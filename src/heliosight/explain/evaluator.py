@@ -6,7 +6,7 @@ would silently change what is explained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -120,9 +120,3 @@ def evaluator_for(
 def expand(batch: Batch, count: int) -> Batch:
     """One window repeated `count` times, as a batch without copies."""
     return batch.select([0] * count)
-
-
-def replace_inputs(batch: Batch, inputs: Mapping[str, Tensor]) -> Batch:
-    """`batch` (one window) repeated to match the leading size of `inputs`."""
-    count = len(next(iter(inputs.values())))
-    return expand(batch, count).with_inputs(dict(inputs))
