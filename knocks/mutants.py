@@ -23,6 +23,7 @@ OPERATORS = {
     ast.BitOr: ast.BitAnd,
 }  # fmt: skip
 TWINS = {"maximum": "minimum", "min": "max", "any": "all", "floor": "ceil", "sf": "cdf"}
+ALL = "*"  # every function of a file
 TWINS |= {other: name for name, other in TWINS.items()}
 
 
@@ -64,10 +65,9 @@ def mutants(file: str) -> list[Mutant]:
 
 
 def unchanged(file: str) -> list[Mutant]:
-    """The file as it is, put in place in each of the ways in which a change is."""
+    """The file as it is, put in place in both ways in which a change is: exchanged, read anew."""
     source, kind = (SOURCES / file).read_text(), fingerprint(SOURCES / file)
-    functions = sorted({"", *(mutant.function for mutant in mutants(file))})
-    return [Mutant(file, -1, 0, name, "nothing", source, kind) for name in functions]
+    return [Mutant(file, -1, 0, name, "nothing", source, kind) for name in ("", ALL)]
 
 
 def _shown(node: Any) -> str:
@@ -138,7 +138,9 @@ def put_in_place(mutant: Mutant) -> None:
     change outside of functions needs the file, and all that imports it, read again.
     """
     module = "heliosight." + mutant.file.removesuffix(".py").replace("/", ".")
-    if mutant.function and _exchanged(importlib.import_module(module), mutant):
+    places = _functions(mutant.file) if mutant.function == ALL else {mutant.function} - {""}
+    before = importlib.import_module(module)
+    if places and all(_exchanged(before, mutant, place) for place in sorted(places)):
         return
     for name, loaded in list(sys.modules.items()):
         if str(getattr(loaded, "__file__", None)).startswith((str(SOURCES), str(ROOT / "tests"))):
@@ -146,12 +148,16 @@ def put_in_place(mutant: Mutant) -> None:
     sys.meta_path.insert(0, _Changed(module, mutant))
 
 
-def _exchanged(module: Any, mutant: Mutant) -> bool:
+def _functions(file: str) -> set[str]:
+    return {mutant.function for mutant in mutants(file)} - {""}
+
+
+def _exchanged(module: Any, mutant: Mutant, function: str) -> bool:
     found: Any = module
-    for part in mutant.function.split("."):
+    for part in function.split("."):
         found = vars(found)[part]
     found = getattr(found, "__func__", getattr(found, "fget", found))
-    code = _code(compile(mutant.source, str(SOURCES / mutant.file), "exec"), mutant.function)
+    code = _code(compile(mutant.source, str(SOURCES / mutant.file), "exec"), function)
     try:
         found.__code__ = code
     except (AttributeError, TypeError, ValueError):
