@@ -1,8 +1,10 @@
 """The whole improvement of a tiny ill model, once for all tests of this file."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from heliosight.core.errors import NotApplicable
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Interval
 from heliosight.core.records_remedy import Improvement, RepairCase, TrialRun
+from heliosight.sun.information import Knowable
 from heliosight.workflows import improve_study
 from heliosight.workflows.arms import Way, arm_forecast
 from heliosight.workflows.before_after import difference
@@ -28,8 +31,8 @@ from heliosight.workflows.improve_study import (
     rate,
     summary,
 )
-from heliosight.workflows.knowable import from_probe, ranges
-from heliosight.workflows.pool import Workers, workers
+from heliosight.workflows.knowable import _from_oracle, from_probe, ranges
+from heliosight.workflows.pool import Workers, _one_thread_each, workers
 from heliosight.workflows.run import Run
 from heliosight.workflows.treatment import Chosen, Progress, bench_of, improved
 from heliosight.workflows.trials import merged
@@ -204,6 +207,29 @@ def test_a_probe_finds_the_frames_that_tell():
     )  # fmt: skip
     found = from_probe(batch, ranges(4))
     assert found.low[3] > 0.5 and max(found.low[:3]) < 0.05
+
+
+def test_too_few_blocks_leave_the_ceiling_without_an_interval():
+    here = SimpleNamespace(
+        study=SimpleNamespace(times=lambda *_: np.arange(3)), system="full",
+        fold=SimpleNamespace(train=(0, 1), test=(1, 2)),
+        config=SimpleNamespace(improve=SimpleNamespace(knowable_issues=4)),
+    )  # fmt: skip
+    oracle = SimpleNamespace(
+        added=lambda frames: [(0.1, 0.01)] * len(frames),
+        achievable_on=lambda *_: [Knowable("both", 1, 0.3, 0.8, float("nan"))],
+    )
+    found = _from_oracle(here, oracle, 8)
+    assert found.ceiling == Interval(0.8, how="Monte Carlo of the world")
+    assert found.floor.value == 0.3 and len(found.low) == 4
+
+
+def test_processes_get_one_thread_of_linear_algebra(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with _one_thread_each():
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "OPENBLAS_NUM_THREADS" not in os.environ
 
 
 def test_a_study_covers_every_fault_and_healthy_world():
