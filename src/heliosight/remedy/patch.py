@@ -27,7 +27,7 @@ Plain = dict[str, Any]
 Patch = Mapping[str, Any]
 ABSENT = {"$absent": True}
 LEAST_EPOCHS = 3
-IMAGE_SHARE = 0.7  # of a progressive training's cost, for the image branch alone
+IMAGE_SHARE = 0.5  # of a progressive training's cost, for the image branch alone
 SHORT = 0.18  # of the frames in a short sequence
 # Parts of the cost of learning from a whole window, measured on the ill model of `ill.yaml`:
 FIXED = 0.4  # what does not fall with the number of frames
