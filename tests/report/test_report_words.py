@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from heliosight.diagnosis import CHECKS
 from heliosight.report import render
 from heliosight.report.environment import TEMPLATES
 from heliosight.report.inputs import LANGUAGES
@@ -104,3 +105,8 @@ def test_sentences_have_the_same_places_in_both_languages():
 def test_unknown_names_stand_as_they_are():
     assert Words("ko").name("system", "my model") == "my model"
     assert Words("en").name("score", "rmse") == "RMSE"
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+def test_every_question_of_the_diagnosis_is_asked_in_korean(check):
+    assert Words("ko").sentence(check.question) is not None, check.question

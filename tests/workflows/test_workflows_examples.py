@@ -81,3 +81,11 @@ def test_frames_and_a_csv_become_a_store(tmp_path):
     assert len(batch) > 20 and bool(batch.observed["images"].all())
     newest = int(batch.issue_time[0] - start) // 10800 - 1
     assert float(batch.inputs["solar_wind"][0, -1, 0]) == 400 + newest % 9
+
+
+def test_the_small_grid_composes_for_every_one_of_its_jobs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(EXAMPLES / "configs", tmp_path / "configs")
+    assert main(["config", "show", "-m", "--json", "--config-name", "grid"]) == 0
+    said = capsys.readouterr()
+    assert said.out.count('"name": "grid"') == 6 and said.err == ""
