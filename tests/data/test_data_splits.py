@@ -79,6 +79,7 @@ def test_no_validation_share_gives_the_whole_past_to_training():
         ({"test_blocks": [(LAST + 1, LAST + 2)]}, "between first and last"),
         ({"test_blocks": [(LAST, LAST + 1)]}, "between first and last"),
         ({"test_blocks": [(BLOCKS[0][0], BLOCKS[0][0])]}, "rise in time"),
+        ({"test_blocks": [BLOCKS[0], (BLOCKS[0][1], BLOCKS[0][1])]}, "rise in time"),
         ({"validation_share": 0.5}, "validation_share lies in.*0.5"),
         ({"buffer_days": -1.0}, "buffer_days is 0 or more.*-1.0"),
         ({"validation_share": 0.6}, "validation_share lies in.*0.6"),
@@ -135,7 +136,9 @@ def test_a_random_split_puts_neighbours_on_both_sides():
 
 def test_thirty_days_are_enough_to_train_on():
     (fold,) = walk_forward(0, 900 * DAY, [(40 * DAY, 800 * DAY)], 7.0, 0.0)
-    assert fold.train == (0, 30 * DAY)
+    assert fold.train == (0, 30 * DAY) and fold.name == "test_1970-02-10"
+    with pytest.raises(ConfigError, match="a fold has at least 30 days to train on"):
+        walk_forward(0, 900 * DAY, [(39 * DAY, 800 * DAY)], 7.0, 0.0)
 
 
 def test_a_span_holds_its_start_and_not_its_end():
