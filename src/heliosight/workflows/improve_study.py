@@ -191,7 +191,7 @@ def _judged(case: Case, progress: Progress, proved: Chosen) -> RepairCase:
         case.seed,
         tuple(sorted(case.causes)),
         tuple(sorted(found)),
-        tuple(r.name for r in rows if r.state != "advice" and "+" not in r.name),
+        tuple(r.name for r in rows if r.state != "advice" and not set("+:") & set(r.name)),
         proved.names,
         hit and not case.causes & left,
         hit and not case.causes & _causes(workers.seen(Way(), seeds)),
