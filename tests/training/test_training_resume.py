@@ -13,7 +13,7 @@ from training_toys import ToyModel, ToySource, same_weights, weights_of
 
 from heliosight.core.errors import RecordError, TrainingStopped
 from heliosight.training import train
-from heliosight.training.checkpoint import CHECKPOINT
+from heliosight.training.checkpoint import CHECKPOINT, Identity, read_checkpoint
 
 
 class Killed(BaseException):
@@ -185,6 +185,13 @@ def test_a_broken_checkpoint_is_refused(tmp_path, left):
     path.write_bytes(path.read_bytes()[:left])
     with pytest.raises(RecordError, match="a checkpoint is whole"):
         run(tmp_path)
+
+
+def test_a_pipe_in_the_place_of_a_checkpoint_is_not_waited_for(tmp_path):
+    path = tmp_path / CHECKPOINT
+    os.mkfifo(path)
+    with pytest.raises(RecordError, match="a training goes on from a file"):
+        read_checkpoint(path, ToyModel(), Identity("config", "split", "data"))
 
 
 def test_a_checkpoint_of_another_format_is_refused(tmp_path):

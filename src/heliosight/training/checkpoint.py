@@ -114,8 +114,10 @@ def read_checkpoint(path: Path, model: nn.Module, owner: Identity) -> dict[str, 
 
     Raises
     ------
-    RecordError : broken, of another format, architecture, config, split or data.
+    RecordError : broken, no file, of another format, architecture, config, split or data.
     """
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise RecordError("a training goes on from a file", "none", "Start anew.", str(path))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         found, saved = content["format"], dict(content["owner"])
