@@ -262,7 +262,8 @@ def _through_hydra(request: Request) -> int:
         now = HydraConfig.get()
         sys.stderr.write(_borrowed(plain, str(now.job.config_name)))
         sweep = now.job.override_dirname if now.mode == RunMode.MULTIRUN else ""
-        code = run(request.stage, request.verb, request.flags, plain, sweep, _typed(request))
+        given = [word.lstrip("+").split("=")[0] for word in now.overrides.task]
+        code = run(request.stage, request.verb, request.flags, plain, sweep, _typed(request), given)
         codes.append(code)
         if sweep and code:  # a job may run elsewhere: what it raises is all that comes back
             raise JobEnded(code)

@@ -144,3 +144,23 @@ def test_a_config_that_runs_under_the_name_of_a_shipped_one_is_told(
     assert main(["config", "validate", "--config-name", "mine", *typed]) == 0
     told = "mine.yaml has no name of its own: records go to runs/demo. Add `name: mine`.\n"
     assert capsys.readouterr().err == (told if warned else "")
+
+
+def test_another_type_on_the_command_line_leaves_the_old_ones_keys_behind(capsys):
+    words = ["config", "show", "--json", "--config-name", "ill", "model.series.type=linear"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["model"]["series"] == {"type": "linear", "features": 16}
+    assert "model.series.layers=1 of the config is left out" in said.err
+    assert main([*words, "model.series.layers=3"]) == 2
+    assert "model.series.layers: a config key must exist" in capsys.readouterr().err
+
+
+def test_a_sweep_over_types_leaves_their_keys_behind_job_by_job(capsys):
+    words = ["config", "show", "-m", "--config-name", "ill", "model.series.type=lstm,linear"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        f"model.series.{key} of the config is left out: model.series.type=linear has no such key."
+        for key in ("layers=1", "pooling=attention")
+    ]

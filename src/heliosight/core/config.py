@@ -114,7 +114,7 @@ def _tagged(classes: list[Any], value: Any, path: str) -> Any:
     tags = {get_args(typing.get_type_hints(c)["type"])[0]: c for c in classes}
     tag = value.get("type")
     if tag not in tags:
-        known = f"Nearest valid: {_nearest(str(tag), tags)}"
+        known = _nearest(str(tag), tags)
         raise ConfigError("`type` names a known kind", repr(tag), known, _join(path, "type"))
     return build(tags[tag], value, path)
 

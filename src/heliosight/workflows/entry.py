@@ -13,6 +13,7 @@ import torch
 
 from heliosight.core.config import dump
 from heliosight.core.errors import HeliosightError
+from heliosight.core.kinds import without_other_kinds
 from heliosight.workflows.config import AppConfig, app_config
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.sweep import job_folder
@@ -28,12 +29,16 @@ def run(
     plain: Mapping[str, Any],
     sweep: str = "",
     command: str = "",
+    given: Sequence[str] = (),
 ) -> int:
     """Run one stage on one composed config; returns the exit code.
 
     sweep : the overrides of this job of a sweep, which name its own run directory.
+    given : the keys that were typed or that a sweep varies.
     """
     try:
+        plain, left_out = without_other_kinds(AppConfig, plain, given)
+        sys.stderr.write("".join(f"{line}\n" for line in left_out))
         config = app_config(plain)
         if stage == "config":
             return _config(config, verb, "--json" in flags)
