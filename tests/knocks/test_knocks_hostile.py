@@ -176,7 +176,7 @@ def test_a_quoted_value_comes_back_whatever_it_holds(value):
 
 
 def test_a_path_that_hydra_cannot_read_is_a_path():
-    place = "/tmp/태양 run, (a=b) {x} <i>&'q\"/r"
+    place = "/home/me/태양 run, (a=b) {x} <i>&'q\"/r"
     read = OverridesParser.create().parse_override(_readable(f"++run_dir={place}"))
     assert str(read.value()) == place
     for kept in ("seed=1,2", "x=[1,", "--config-dir", "a='", "systems={a: [b]}"):
