@@ -15,6 +15,7 @@ from heliosight.core.records import Finding
 from heliosight.diagnosis.verdict import WORDS, number_text
 
 mpl.use("Agg")
+ELSEWHERE = ("T9", "T14", "T16")  # they tell a number; USE names the fault
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "h"}
 
 
@@ -51,8 +52,17 @@ def _said(check: str, cases: tuple[Case, Case]) -> str:
         "", "```text",
     ]  # fmt: skip
     for case in cases:
-        lines += [case.title, *(line for f in case.findings(check) for line in _answer(f)), ""]
+        found = case.findings(check)
+        _require_ill(check, case, found)
+        lines += [case.title, *(line for f in found for line in _answer(f)), ""]
     return "\n".join([*lines[:-1], "```", ""])
+
+
+def _require_ill(check: str, case: Case, found: list[Finding]) -> None:
+    """A picture that is called ill shows what its check calls ill."""
+    named = any(f.outcome == "fault" for f in found)
+    if case.title.startswith("ill") and check not in ELSEWHERE and not named:
+        raise RuntimeError(f"{check} names no fault in its picture `{case.title}`")
 
 
 def _answer(f: Finding) -> list[str]:

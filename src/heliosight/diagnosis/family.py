@@ -1,10 +1,10 @@
 """False alarms bounded over a whole diagnosis, not question by question.
 
-Thirty questions at 5 % each call every second healthy model ill. All faults that chance could have
-made are therefore judged together: the false discovery rate is held over the whole diagnosis
-(Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57, 289). In a healthy model every discovery is
-false, so there the same bound holds for a single false alarm among all questions; in an ill one
-the clear faults leave the weaker ones their power.
+Thirty independent questions at 5 % each would call 1 - 0.95^30, three of four healthy models, ill.
+All faults that chance could have made are therefore judged together: the false discovery rate is
+held over the whole diagnosis (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57, 289). In a healthy
+model every discovery is false, so there the same bound holds for a single false alarm among all
+questions; in an ill one the clear faults leave the weaker ones their power.
 """
 
 from __future__ import annotations
