@@ -192,6 +192,15 @@ def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch, capsys):
     ]
 
 
+def test_a_worker_writes_lines_on_a_terminal_that_another_process_draws_on(monkeypatch, capsys):
+    loud(monkeypatch, 20.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(progress, "parent_process", lambda: object())
+    list(track(range(2), "work", 2))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith("work") and not any("\x1b" in line for line in lines)
+
+
 def test_progress_on_a_terminal_is_a_bar_with_rate_and_time_left(monkeypatch, capsys):
     monkeypatch.delenv("HELIOSIGHT_QUIET")
     monkeypatch.setenv("FORCE_COLOR", "1")

@@ -79,9 +79,16 @@ def test_the_page_shows_both_models(made):
     assert "SIMULATED" in page
 
 
-def test_a_second_run_trains_nothing_and_another_language_is_only_drawn(made):
+def test_a_second_run_trains_nothing_and_another_language_is_only_drawn(made, monkeypatch, capsys):
+    monkeypatch.delenv("HELIOSIGHT_QUIET")
     before = {p: p.stat().st_mtime_ns for p in made.rglob("record.json")}
     assert main(words(made, "report.language=ko")) == 0
+    told = capsys.readouterr().err
+    assert f"the plan as it stands: {made / 'improve' / 'plan.txt'}" in told
+    assert "heliosight: found: state not carried in cell.images.0" in told
+    assert "heliosight: carry_state: promising (" in told
+    assert "heliosight: proof: carry_state: accepted (" in told
+    assert "heliosight: training" not in told
     assert {p: p.stat().st_mtime_ns for p in made.rglob("record.json")} == before
     assert 'lang="ko"' in (made / "improve.ko.html").read_text()
 

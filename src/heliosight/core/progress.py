@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing import parent_process
 from typing import Protocol, TypeVar
 
 from rich.console import Console
@@ -99,7 +100,7 @@ def bar(label: str, total: float) -> Iterator[Bar]:
         yield _SilentBar()
         return
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or parent_process() is not None:  # one process draws on a terminal
         lines = _LineBar(total, label)
         yield lines
         lines.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -104,7 +105,8 @@ def _epoch(run: Run, progress: Bar) -> None:
         here = run.position.step * size
         loss = take_step(run, order[here : here + size])
         run.position.step += 1
-        progress.advance(1, f"{run.stage.name} loss {loss:.4f} best {run.position.best:.4f}")
+        best = f" best {run.position.best:.4f}" if math.isfinite(run.position.best) else ""
+        progress.advance(1, f"{run.stage.name} loss {loss:.4f}{best}")
         every = run.config.checkpoint_steps
         if every and run.position.step % every == 0 and run.position.step < run.epoch_steps:
             run.save()

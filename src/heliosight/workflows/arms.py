@@ -21,6 +21,7 @@ from heliosight.core.files import digest, write_text
 from heliosight.core.folds import Fold
 from heliosight.core.making import clear_workplace, workplace
 from heliosight.core.predictions import Predictions
+from heliosight.core.progress import note
 from heliosight.core.records_remedy import TrialRun
 from heliosight.core.tables import Moments
 from heliosight.evaluation.features import WIND_VARIABLES
@@ -45,6 +46,8 @@ from heliosight.workflows.trained import LOG, WEIGHTS, folder_of, trained
 RIDGE = "ridge_omni"
 CHOOSE = 1 / 3  # share of the validation block that chooses the epoch
 AS_IT_WAS, ILL = "as_it_was", "ill"
+FOLDER = "improve"
+PLAN = f"{FOLDER}/plan.txt"
 Patch = Mapping[str, Any]
 
 
@@ -86,7 +89,7 @@ class Bench:
     @property
     def folder(self) -> Path:
         """Everything an improvement leaves."""
-        return self.study.run.folder / "improve"
+        return self.study.run.folder / FOLDER
 
     @property
     def fold(self) -> Fold:
@@ -203,6 +206,7 @@ def _make(bench: Bench, study: Study, way: Way, places: tuple[Path, Path], key: 
         started(model, study.run.config.start, bench.system)
     learn, choose, _ = bench.blocks
     settings = settings_of(study.run.config, bench.system)
+    note(f"training {way.name}, seed {seed}")
     result = train(
         model, study.windows(bench.system), learn, choose, settings, work,
         data_hash=digest([study.key, key]), teacher=teacher(study, model),
@@ -254,4 +258,4 @@ def arm_forecast(bench: Bench, way: Way, seed: int) -> Predictions:
 
 def write_plan(bench: Bench, text: str) -> None:
     """The plan as it stands, whole at every moment."""
-    write_text(bench.folder / "plan.txt", text)
+    write_text(bench.study.run.folder / PLAN, text)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import cast
 
+from heliosight.core.progress import note
 from heliosight.core.records import Diagnosis
 from heliosight.diagnosis.diagnose import CHECKS
 from heliosight.remedy import advice, named
 from heliosight.workflows import diagnose
+from heliosight.workflows.arms import PLAN
 from heliosight.workflows.before_after import concluded
 from heliosight.workflows.improve_study import study
 from heliosight.workflows.pool import workers
@@ -21,6 +23,10 @@ def run(run: Run, verb: str = "") -> StageResult:
         return study(run)
     if run.config.subject.model:
         return advised(run)
+    note(
+        "data, the model and its diagnosis, remedies screened on one seed, a proof over "
+        f"{run.config.improve.seeds} seeds, one page; the plan as it stands: {run.folder / PLAN}"
+    )
     with workers(bench_of(run)) as team:
         progress = Progress(team)
         proved = improved(progress)

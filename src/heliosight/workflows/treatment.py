@@ -13,7 +13,7 @@ from typing import final
 
 from heliosight.core.config import dump
 from heliosight.core.errors import ConfigError, HeliosightError
-from heliosight.core.progress import bar
+from heliosight.core.progress import bar, note
 from heliosight.core.records import Finding
 from heliosight.core.records_remedy import PlanRow, Prescription, Trial, TrialRun
 from heliosight.core.seeding import numpy_stream
@@ -98,7 +98,9 @@ class Progress:
         """Keep a trial and tick its row."""
         self.trials.append(trial)
         good = "accepted" if trial.proof else "promising"
-        self.mark(name, good if trial.accepted else "refuted", trial.reason)
+        state = good if trial.accepted else "refuted"
+        self.mark(name, state, trial.reason)
+        note(f"{name}: {state} ({trial.reason})")
 
     def write(self) -> None:
         """The plan as it stands, on disk."""
@@ -157,6 +159,7 @@ def screened(progress: Progress) -> Chosen:
     for number in range(bench.config.improve.rounds):
         found = ordered(usual_findings(chosen.made))
         if number == 0:
+            _tell(found)
             _advise(progress, found)
         steps = _planned(progress, found, chosen)
         better = _round(progress, steps, chosen) if steps else None
@@ -165,6 +168,12 @@ def screened(progress: Progress) -> Chosen:
         chosen = better
     progress.close("what was promising before it came first")
     return chosen
+
+
+def _tell(found: Sequence[Finding]) -> None:
+    """What is wrong, as soon as it is known: the rest takes minutes."""
+    told = dict.fromkeys(str(Fault(f.subject, f.cause)) for f in faults(found))
+    note(f"found: {'; '.join(told) or 'no fault'}")
 
 
 def proved(progress: Progress, chosen: Chosen) -> Chosen:
