@@ -48,6 +48,7 @@ OPTIONS = {
     "--to": "forecast.until",
     "--every": "forecast.every_hours",
     "--half": "certify.half",
+    "--prescriptions": "improve.certified",
 }
 CONFIG_OPTIONS = ("--config-name", "-cn", "--config-dir", "-cd")
 DEFAULT_CONFIG = "demo"
@@ -73,6 +74,7 @@ options
   --at TIME           forecast: issue time (ISO 8601, UTC); --from TIME --to TIME [--every 3h]: many
   --serve             forecast: show the issued forecasts on this machine's own address, read-only
   --half HALF         certify: development (default), or test, which is run once a release
+  --prescriptions DIR improve study: count what a certificate's healthy models would be prescribed
   --quick             certify: a few models on a short Sun, in seconds
   --dry-run           data fetch: say what would be asked of which archive, and ask nothing
 

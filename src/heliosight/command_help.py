@@ -165,7 +165,15 @@ HELP = {
         "Diagnoses, tries remedies in the cheapest sensible order, proves or refutes each.",
         _FORCE, {}, ("improve --config-name ill",),
     ),
-    "improve study": Help("[key=value ...]", "Repairs many ill models and counts.", _FORCE),
+    "improve study": Help(
+        "[--prescriptions DIR] [key=value ...]", "Repairs many ill models and counts.",
+        {**_FORCE, "--prescriptions DIR": "count what the healthy models of a finished certificate "
+         "would be prescribed, and run nothing"},
+        {"improve.study_seeds": "seeds of every fault and world (10)",
+         "improve.minutes": "stop after so many minutes; the next run goes on"},
+        ("improve study --config-name ill name=repair_study",
+         "improve study --prescriptions runs/demo/certify/test"),
+    ),
     "report": Help("[key=value ...]", "Writes one self-contained HTML report of the run.",
                    {**_MODEL, **_FORCE},
                    {"report.language": "en or ko", "report.figures": "none or paper"},

@@ -34,7 +34,7 @@ def test_a_quick_certificate_is_right_and_is_not_made_twice(tmp_path, capsys):
     assert "exact faults" in capsys.readouterr().out
     certificate = records.load(folder / "certificate", Certificate)
     page = render_certificate_page(certificate)
-    assert "4 of 4 goals are reached" in page and "SIMULATED" in page and "<script" not in page
+    assert "5 of 5 goals are reached" in page and "SIMULATED" in page and "<script" not in page
 
 
 def test_a_certificate_has_a_process():

@@ -30,6 +30,7 @@ class CertifiedCase(Record):
     wanted : one set of accepted causes for each planted fault, none for a healthy model.
     symptoms : for each planted fault, causes that show it without naming the root.
     named : faults in the diagnosis, the most likely root first.
+    lost : branches proved not to arrive at the fusion, unless nothing is missed there; no faults.
     questions, unresolved : findings in all, and those left open.
     rules : published rules of thumb by name, True where one calls the model ill.
     """
@@ -47,6 +48,7 @@ class CertifiedCase(Record):
     wanted: tuple[tuple[str, ...], ...] = ()
     symptoms: tuple[tuple[str, ...], ...] = ()
     named: tuple[NamedFault, ...] = ()
+    lost: tuple[str, ...] = ()
     questions: int = 0
     unresolved: tuple[str, ...] = ()
     rules: dict[str, bool] = field(default_factory=dict)

@@ -9,10 +9,11 @@ from heliosight.remedy.grade import (
     grade_saliency,
     grade_temporal,
 )
-from heliosight.remedy.judge import Arm, Fault, faults_of, judge, unanswered
+from heliosight.remedy.judge import Arm, Fault, faults_of, judge, lost_branches, unanswered
 from heliosight.remedy.ledger import ledger
 from heliosight.remedy.patch import apply, changes
 from heliosight.remedy.plan import COSTS, Step, advice, plan, random_step, symptoms
+from heliosight.remedy.prescribed import prescribed
 
 __all__ = [
     "CATALOGUE",
@@ -33,8 +34,10 @@ __all__ = [
     "grade_temporal",
     "judge",
     "ledger",
+    "lost_branches",
     "named",
     "plan",
+    "prescribed",
     "random_step",
     "symptoms",
     "unanswered",

@@ -16,7 +16,7 @@ WIDTH, LEFT, ROW = 760.0, 330.0, 17.0
 GROUPS = {
     "Headline": ("sensitivity", "specificity", "first cause"),
     "Faults": ("sensitivity of",),
-    "Healthy models": ("specificity by kind", "false alarms"),
+    "Healthy models": ("specificity by kind", "false alarms", "prescriptions"),
     "Foreign models": ("foreign models",),
     "Manner": ("abstention", "stability"),
     "Published rules of thumb on the same models": ("rule of thumb",),

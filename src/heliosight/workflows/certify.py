@@ -20,6 +20,7 @@ from heliosight.report.certificate_page import write_certificate_page
 from heliosight.workflows.certify_cases import Bench, run_one, train_one
 from heliosight.workflows.certify_models import code_hash
 from heliosight.workflows.certify_worlds import keep_sun
+from heliosight.workflows.prescriptions import with_prescriptions
 from heliosight.workflows.run import Run, StageResult
 from heliosight.zoo.cases import FULL, HALVES, QUICK, cases
 from heliosight.zoo.score import certificate
@@ -49,6 +50,7 @@ def run(run: Run, verb: str = "") -> StageResult:
     done = _made(bench, asked, config.workers)
     found = certificate(done, config.half, bench.code)
     key = run.key("certify", config, bench.code, dump(asked_of))
+    found = with_prescriptions(found, done)
     found = replace(found, provenance=run.provenance(key, {"sun": store.name}))
     records.save(folder / "certificate", found)
     page = write_certificate_page(folder / "certificate.html", found)

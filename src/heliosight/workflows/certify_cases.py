@@ -21,6 +21,7 @@ from heliosight.core.records_certificate import CertifiedCase, NamedFault
 from heliosight.diagnosis import DiagnosisConfig, diagnose
 from heliosight.diagnosis.verdict import faults
 from heliosight.models import Forecaster
+from heliosight.remedy import lost_branches
 from heliosight.subject import Subject, adapter, wrap
 from heliosight.workflows.certify_models import Wanted, keep_trained, trained, untrained
 from heliosight.workflows.certify_windows import Handed
@@ -241,6 +242,7 @@ def _record(case: Case, found: Diagnosis, ready: _Ready) -> CertifiedCase:
     unresolved = tuple(
         f"{f.check} {f.subject}: {f.reason}" for f in asked if f.outcome == "inconclusive"
     )
+    lost = tuple(fault.subject for fault in lost_branches(found.findings))
     recipe = case.planting.recipe
     training = "" if recipe == Recipe() else f" {digest(dump(recipe))[:8]}"
     model = f"{case.architecture} {case.spectrum} {case.seed}{training}"
@@ -248,5 +250,5 @@ def _record(case: Case, found: Diagnosis, ready: _Ready) -> CertifiedCase:
         stratum=case.stratum, kind=case.kind, severity=case.severity,
         architecture=case.architecture, model=model, span=case.span, exact=case.exact,
         took=ready.took, note=ready.note, wanted=case.causes, symptoms=case.symptoms,
-        named=named, questions=len(asked), unresolved=unresolved, rules=ready.rules,
+        named=named, lost=lost, questions=len(asked), unresolved=unresolved, rules=ready.rules,
     )  # fmt: skip

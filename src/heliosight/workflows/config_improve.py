@@ -31,6 +31,8 @@ class ImproveConfig:
         none.
     knowable_issues : issue times of the oracle's Monte Carlo of what anybody could know, 4 or more.
     study_seeds : seeds of every case of the repair study.
+    certified : a half of a certificate; `improve study` counts what its healthy models would be
+        prescribed, and runs no case.
     """
 
     fold: int = -1
@@ -48,6 +50,7 @@ class ImproveConfig:
     transfer: str = ""
     knowable_issues: int = 40
     study_seeds: int = 10
+    certified: str = ""
 
     def __post_init__(self) -> None:
         counts = (

@@ -13,6 +13,7 @@ from heliosight.workflows.arms import PLAN
 from heliosight.workflows.before_after import concluded
 from heliosight.workflows.improve_study import study
 from heliosight.workflows.pool import workers
+from heliosight.workflows.prescriptions import counted
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.treatment import Progress, bench_of, improved, ordered
 
@@ -20,7 +21,7 @@ from heliosight.workflows.treatment import Progress, bench_of, improved, ordered
 def run(run: Run, verb: str = "") -> StageResult:
     """Improve the main system on one fold; what was finished before is used again."""
     if verb == "study":
-        return study(run)
+        return counted(run) if run.config.improve.certified else study(run)
     if run.config.subject.model:
         return advised(run)
     note(
