@@ -1,4 +1,4 @@
-"""False alarms over a whole diagnosis: Benjamini & Hochberg by hand, echoes, exact faults."""
+"""False alarms in a check's family: Benjamini & Hochberg by hand, echoes, exact faults."""
 
 import numpy as np
 import pytest
@@ -36,19 +36,20 @@ def slow_kept(p, others, level):
 @settings(max_examples=80, deadline=None)
 def test_faults_that_stand_are_those_of_the_definition(p, others):
     asked = [said("USE", str(i), x, f"cause {i}") for i, x in enumerate(p)]
-    asked += [said("T12", str(i)) for i in range(others)]
+    asked += [said("USE", f"other {i}") for i in range(others)]
     kept = {int(subject) for _, subject in faults(controlled(asked, CHANCE, 0.05))}
     assert kept == slow_kept(p, others, 0.05)
 
 
 @given(st.lists(P, min_size=1, max_size=6), st.integers(1, 20))
 @settings(max_examples=40, deadline=None)
-def test_more_questions_never_make_a_fault(p, more):
+def test_more_questions_of_its_check_never_make_a_fault_and_others_change_nothing(p, more):
     asked = [said("USE", str(i), x, "cause") for i, x in enumerate(p)]
-    wider = asked + [said("T12", str(i), outcome="inconclusive") for i in range(more)]
-    assert set(faults(controlled(wider, CHANCE, 0.05))) <= set(
-        faults(controlled(asked, CHANCE, 0.05))
-    )
+    alone = faults(controlled(asked, CHANCE, 0.05))
+    wider = asked + [said("USE", f"x{i}", outcome="inconclusive") for i in range(more)]
+    assert set(faults(controlled(wider, CHANCE, 0.05))) <= set(alone)
+    beside = asked + [said("T12", str(i), outcome="inconclusive") for i in range(more)]
+    assert faults(controlled(beside, CHANCE, 0.05)) == alone
 
 
 @pytest.mark.accuracy
@@ -71,16 +72,23 @@ def test_an_echo_goes_with_its_fault_and_what_is_exact_stands():
     asked = [
         said("USE", "images", 0.03, "lazy"), said("T8", "images", None, "lazy"),
         said("T5", "images", None, "detached"), said("T12", "frames", None, "exact"),
-        *(said("T12", str(i)) for i in range(9)),
+        said("T12", "old", 0.04, "short"), *(said("USE", str(i)) for i in range(9)),
     ]  # fmt: skip
     found = controlled(asked, CHANCE, 0.05)
-    assert faults(found) == [("T5", "images"), ("T12", "frames")]
+    assert faults(found) == [("T5", "images"), ("T12", "frames"), ("T12", "old")]
     assert [f.outcome for f in found[:2]] == ["inconclusive", "inconclusive"]
-    assert "p 0.03 among 10 questions" in found[0].reason and found[0].action == ""
+    assert "p 0.03 among 10 questions of USE" in found[0].reason and found[0].action == ""
     assert faults(controlled(asked[:3], CHANCE, 0.05)) == [
         ("USE", "images"), ("T8", "images"), ("T5", "images"),
     ]  # fmt: skip
     assert controlled([], CHANCE, 0.05) == []
+
+
+def test_a_fault_that_stands_in_one_check_stands_where_another_repeats_it():
+    weak = [said("USE", "images", 0.04, "short"), *(said("USE", str(i)) for i in range(9))]
+    assert faults(controlled(weak, CHANCE, 0.05)) == []
+    both = [*weak, said("T12", "images", 0.01, "short")]
+    assert faults(controlled(both, CHANCE, 0.05)) == [("USE", "images"), ("T12", "images")]
 
 
 def test_every_fault_by_chance_comes_with_its_p():

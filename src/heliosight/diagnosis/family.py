@@ -1,10 +1,10 @@
-"""False alarms bounded over a whole diagnosis, not question by question.
+"""False alarms bounded in each family of questions: the questions of one check.
 
-Thirty independent questions at 5 % each would call 1 - 0.95^30, three of four healthy models, ill.
-All faults that chance could have made are therefore judged together: the false discovery rate is
-held over the whole diagnosis (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57, 289). In a healthy
-model every discovery is false, so there the same bound holds for a single false alarm among all
-questions; in an ill one the clear faults leave the weaker ones their power.
+A check that asks eight channels at 5 % each would call 1 - 0.95^8, a third of all healthy models,
+ill. The faults that chance could have made are therefore judged together with all the questions of
+their check: the false discovery rate is held there (Benjamini & Hochberg 1995, J. R. Stat. Soc. B
+57, 289). Where nothing is ill every discovery is false, so the same bound holds for a single false
+alarm of the check. Over a whole diagnosis it is the certificate that counts them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from heliosight.diagnosis.blocks import discoveries
 def controlled(
     findings: Sequence[Finding], by_chance: Collection[str], level: float
 ) -> list[Finding]:
-    """The findings, faults that do not stand among all questions being left open.
+    """The findings, faults that do not stand among the questions of their check being left open.
 
     A question counts whatever its answer; one that was not answered by a fault has p = 1, which
     never makes a fault easier to find. A fault without p is exact and stands. A finding that
@@ -27,17 +27,19 @@ def controlled(
 
     by_chance : identifiers of the checks whose faults are decided by statistics.
     """
-    asked = [f for f in findings if f.check in by_chance and _counts(f)]
-    p = [f.p if f.p is not None and f.outcome == "fault" else 1.0 for f in asked]
-    kept = discoveries(p, level) if asked else []
-    judged = [(f, x, hit) for f, x, hit in zip(asked, p, kept, strict=True) if f.cause]
-    fallen = {(f.cause, f.subject): x for f, x, hit in judged if not hit}
-    for f, _, hit in judged:
-        if hit:
-            fallen.pop((f.cause, f.subject), None)
+    fallen: dict[tuple[str, str], str] = {}
+    stands: set[tuple[str, str]] = set()
+    for check in by_chance:
+        family = [f for f in findings if f.check == check and _counts(f)]
+        p = [f.p if f.p is not None and f.outcome == "fault" else 1.0 for f in family]
+        for f, x, hit in zip(family, p, discoveries(p, level), strict=True):
+            if f.cause and hit:
+                stands.add((f.cause, f.subject))
+            elif f.cause:
+                fallen[f.cause, f.subject] = f"p {x:.2g} among {_told(len(family))} of {check}"
     return [
-        _open(f, fallen[f.cause, f.subject], len(asked))
-        if f.outcome == "fault" and (f.cause, f.subject) in fallen
+        _open(f, fallen[f.cause, f.subject])
+        if f.outcome == "fault" and (f.cause, f.subject) in fallen.keys() - stands
         else f
         for f in findings
     ]
@@ -48,6 +50,10 @@ def _counts(f: Finding) -> bool:
     return f.outcome != "not_applicable" and not exact
 
 
-def _open(f: Finding, p: float, questions: int) -> Finding:
-    reason = f"{f.reason}; not resolved: p {p:.2g} among {questions} questions"
+def _told(questions: int) -> str:
+    return "1 question" if questions == 1 else f"{questions} questions"
+
+
+def _open(f: Finding, why: str) -> Finding:
+    reason = f"{f.reason}; not resolved: {why}"
     return replace(f, outcome="inconclusive", cause="", action="", reason=reason)

@@ -87,8 +87,10 @@ SPECTRA = {
     "A": Spectrum(
         "A",
         SunConfig(
-            start="2005-01-01", end="2021-07-01", seed=12, cycle_phase=0.35, **_SHARED,  # type: ignore[arg-type]
+            start="2005-01-01", end="2021-07-01", seed=17, cycle_phase=0.35, noise=0.5,
+            image_noise=2.0, **_SHARED,  # type: ignore[arg-type]
         ),
+        Law(noise_hours=15.0),
     ),
     "B": Spectrum(
         "B",
