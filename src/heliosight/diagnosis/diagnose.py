@@ -26,6 +26,7 @@ from heliosight.diagnosis.learning import GradientAboveNoise
 from heliosight.diagnosis.memory import StateRemembers
 from heliosight.diagnosis.output import Collapse, PersistenceCopy
 from heliosight.diagnosis.recurrence import CallsGetFrames
+from heliosight.diagnosis.relations import GoTogether
 from heliosight.diagnosis.rotation import FollowsSun
 from heliosight.diagnosis.running import run_all
 from heliosight.diagnosis.structure import BatchIndependence, Causality, OrderSeen
@@ -62,6 +63,7 @@ CHECKS: tuple[Check, ...] = (
     NeedsWeights(),
     Faithful(),
     ArrivesAsLearned(),
+    GoTogether(),
 )
 
 

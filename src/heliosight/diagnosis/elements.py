@@ -80,7 +80,7 @@ class Channels(Check):
     def _judged(
         self, evidence: Evidence, m: str, variables: tuple[str, ...], sick: Mapping[str, Any]
     ) -> list[Finding]:
-        found = {v: self._use(evidence, m, i) for i, v in enumerate(variables)}
+        found = {v: channel_use(evidence, m, i) for i, v in enumerate(variables)}
         need = needed(evidence, found)
         hold = evidence.of_windows(("held", m), lambda: self._held(evidence, m, variables))
         findings = []
@@ -100,20 +100,6 @@ class Channels(Check):
             )  # fmt: skip
         return findings
 
-    def _use(self, evidence: Evidence, m: str, i: int) -> Use:
-        """A series is cheap to encode again: all windows and more shifts than for images."""
-        series, n = evidence.batch.inputs[m].ndim == 3 and evidence.crossable, len(evidence.batch)
-        every, count = (1, SHIFTS) if series else (max(1, n // FEW), 2)
-        axis = 1 if evidence.batch.inputs[m].ndim == 5 else 2
-        index = np.arange(len(evidence.batch))[::every]
-        kept = []
-        for other, usable in evidence.shifts[:count]:
-            full = np.full(evidence.forecast.shape, np.nan)
-            y = changed(evidence, m, index, _OneChannel(evidence.batch, m, axis, i, other))
-            full[::every] = np.where(usable[::every][:, None], y, np.nan)
-            kept.append(full)
-        return use_of(evidence, np.stack(kept))
-
     def _held(self, evidence: Evidence, m: str, variables: tuple[str, ...]) -> dict[str, Answer]:
         whole = evidence.sample.answers
         columns = {v: whole[m].channel(i).features() for i, v in enumerate(variables)}
@@ -122,6 +108,32 @@ class Channels(Check):
             return held(evidence, {v: holding(evidence.sample, columns, v) for v in variables})
         except NotApplicable:
             return dict.fromkeys(variables, "unsure")
+
+
+def channel_use(evidence: Evidence, m: str, i: int) -> Use:
+    """Use of one channel, computed once.
+
+    A series is cheap to encode again: all windows and more shifts than for images.
+    """
+    key = f"channel/{m}/{i}"
+    if key not in evidence.memo:
+        evidence.memo[key] = _channel_use(evidence, m, i)
+    found: Use = evidence.memo[key]
+    return found
+
+
+def _channel_use(evidence: Evidence, m: str, i: int) -> Use:
+    series, n = evidence.batch.inputs[m].ndim == 3 and evidence.crossable, len(evidence.batch)
+    every, count = (1, SHIFTS) if series else (max(1, n // FEW), 2)
+    axis = 1 if evidence.batch.inputs[m].ndim == 5 else 2
+    index = np.arange(len(evidence.batch))[::every]
+    kept = []
+    for other, usable in evidence.shifts[:count]:
+        full = np.full(evidence.forecast.shape, np.nan)
+        y = changed(evidence, m, index, _OneChannel(evidence.batch, m, axis, i, other))
+        full[::every] = np.where(usable[::every][:, None], y, np.nan)
+        kept.append(full)
+    return use_of(evidence, np.stack(kept))
 
 
 _CHANNEL = "share of forecast variance (total Sobol index)"

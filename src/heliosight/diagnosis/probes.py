@@ -104,6 +104,18 @@ def learned(
     return _step(np.concatenate([x, at]), left, train, test, times)[1]
 
 
+def carried_over(
+    x: np.ndarray, y: np.ndarray, times: np.ndarray, at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What columns `x` `(N, P)` say of `y` `(N, L)` out of fold, and what `at` `(K, P)` says.
+
+    Both 0 everywhere when the inner folds choose "nothing".
+    """
+    train, test = np.arange(len(x)), len(x) + np.arange(len(at))
+    left, there = _step(np.concatenate([x, at]), y, train, test, times)
+    return y - left, there
+
+
 def _step(
     x: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

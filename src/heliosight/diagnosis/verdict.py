@@ -10,7 +10,7 @@ from heliosight.core.records import Diagnosis, Finding, Interval, Outcome
 # What each of the three scripts prints, in this order.
 CONVLSTM_CHECKS = ("T4", "T5", "T13", "T12")
 FUSION_CHECKS = ("T14", "T15", "T6", "T16", "T17", "T18")
-USAGE_CHECKS = ("USE", "T8", "T9", "T10", "T11", "T25", "T12")
+USAGE_CHECKS = ("USE", "T8", "T9", "T10", "T11", "T25", "T26", "T12")
 TRAINING_CHECKS = ("T17", "T18", "T19")
 EXPLAINER_CHECKS = ("T1", "T22", "T23", "T24")
 ORDER = (
@@ -34,8 +34,8 @@ CAUSES = (
     "same_frame", "no_frame", "reversed_frames", "wrong_frame", "state_not_carried",
     "state_detached", "same_answer",
     "steps_not_connected", "steps_detached", "constant_channel", "duplicate_channel",
-    "dead_channel", "off_scale", "single_token", "unregistered_weights", "dead_weights",
-    "not_learning",
+    "dead_channel", "off_scale", "broken_relation", "single_token", "unregistered_weights",
+    "dead_weights", "not_learning",
     "clip_domination", "starved_branch", "vanishing_state", "learned_short_memory", "time_unused",
     "short_sight", "slow_branch", "misused", "harmful_reliance", "spurious_reliance",
     "lazy_or_blocked", "collapse", "overconfident", "memorisation",

@@ -70,7 +70,7 @@ STRUCTURAL: tuple[Prescription, ...] = (
     ),
     Prescription(
         "modality_dropout",
-        ("lazy_or_blocked", "harmful_reliance", "spurious_reliance", "misused"),
+        ("lazy_or_blocked", "harmful_reliance", "spurious_reliance", "misused", "broken_relation"),
         "Windows that lose one branch at random force the other to speak for itself.",
         {"training.augmentation.modality_dropout": 0.2},
         "either branch moves the forecast, neither to its harm",

@@ -103,6 +103,7 @@ def _graded(mild: float, moderate: float, strong: float) -> dict[Severity, float
 
 UNUSED = ("lazy_or_blocked", "slow_branch", "not_learning")
 NO_GAIN = ("lazy_or_blocked", "misused", "harmful_reliance", "spurious_reliance")
+PARTED = (*NO_GAIN, "broken_relation")
 SHORT = ("vanishing_state", "learned_short_memory", "short_sight", "time_unused")
 
 OPERATORS: tuple[Operator, ...] = (
@@ -132,7 +133,7 @@ OPERATORS: tuple[Operator, ...] = (
     Operator("F12", "clipping dominated by one group", ("clip_domination",), False,
              _trained(auxiliary="size", clip=0.5), _graded(10.0, 60.0, 300.0),
              _graded(15.0, 80.0, 500.0)),
-    Operator("F13", "shortcut learned, then gone", NO_GAIN, False, _shortcut,
+    Operator("F13", "shortcut learned, then gone", PARTED, False, _shortcut,
              _graded(0.5, 0.9, 0.99), _graded(0.6, 0.85, 0.98)),
     Operator("F14a", "channel dead", ("constant_channel", "dead_channel"), True,
              _loader("dead_channel", "images", 1)),
@@ -142,12 +143,12 @@ OPERATORS: tuple[Operator, ...] = (
              ("off_scale", "misused", "harmful_reliance", "spurious_reliance", "overconfident"),
              False,
              _loader("scaled_channel", "images", 0), _graded(1.3, 3.0, 10.0),
-             _graded(1.4, 4.0, 12.0), symptoms=("lazy_or_blocked",)),
+             _graded(1.4, 4.0, 12.0), symptoms=("lazy_or_blocked", "broken_relation")),
     Operator("F15a", "frames reversed", ("reversed_frames",), True, _surgery("reversed_frames"),
              architectures=RECURRENT),
     Operator("F15b", "frames shuffled", ("wrong_frame", "future_leak"), True,
              _surgery("shuffled_frames"), architectures=RECURRENT),
-    Operator("F15c", "images misaligned by days", NO_GAIN, False,
+    Operator("F15c", "images misaligned by days", PARTED, False,
              _loader("misaligned", "images", 0), _graded(1.0, 6.0, 12.0), _graded(1.5, 7.0, 14.0)),
     Operator("F16", "forecast collapsed", ("collapse",), False, _surgery("collapse"),
              _graded(0.7, 0.4, 0.1), _graded(0.75, 0.5, 0.05)),

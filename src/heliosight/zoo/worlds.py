@@ -95,7 +95,7 @@ SPECTRA = {
     "B": Spectrum(
         "B",
         SunConfig(
-            start="1995-01-01", end="2011-07-01", seed=32, cycle_phase=0.25, noise=0.5,
+            start="1995-01-01", end="2011-07-01", seed=53, cycle_phase=0.25, noise=0.5,
             image_noise=2.0, **_SHARED,  # type: ignore[arg-type]
         ),
         Law(images=0.3, wind=0.35, interaction=0.1, near=30.0, far=84.0, noise_hours=18.0),
