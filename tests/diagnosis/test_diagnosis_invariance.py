@@ -13,6 +13,7 @@ from diagnosis_explainers import gradient_x_input
 from diagnosis_worlds import LEADS, SPEC, Source, windows
 from torch import nn
 
+from heliosight.core.clock import DAY
 from heliosight.core.spec import ForecastSpec
 from heliosight.diagnosis import CHECKS, DiagnosisConfig, diagnose
 from heliosight.subject import adapter, wrap
@@ -118,8 +119,15 @@ def log(feature_scale=1.0, loss_scale=1.0):
     return [*epochs, *steps]
 
 
+def spread():
+    """Windows of which the first 240, those learned from, span four days each: T26 needs years."""
+    batch, day = windows(n=500), torch.arange(500)
+    days = torch.where(day < 240, 4 * day, day + 3 * 240)
+    return replace(batch, issue_time=(days * DAY).to(batch.issue_time.dtype))
+
+
 def findings(change=None, batch=None, config=CONFIG, records=None):
-    source = Source(windows(n=500) if batch is None else batch)
+    source = Source(spread() if batch is None else batch)
     found = diagnose(
         subject(change), source, config, issue_times=source.times[240:], data_times=source.times,
         explainers={"gradient": gradient_x_input}, records=records or log(),
@@ -134,7 +142,7 @@ def plain():
 
 @pytest.fixture(scope="module")
 def versions():
-    batch = windows(n=500)
+    batch = spread()
     other = {m: batch.inputs[m] * unit for m, unit in UNITS.items()}
     return {
         "rescaled": findings(rescaled, records=log(FACTOR, FACTOR)),
