@@ -52,6 +52,7 @@ OPTIONS = {
 }
 CONFIG_OPTIONS = ("--config-name", "-cn", "--config-dir", "-cd")
 DEFAULT_CONFIG = "demo"
+SWEEP_DIR = "runs"
 OK, FAULT, MISUSE = 0, 1, 2
 
 USAGE = """heliosight: forecast geomagnetic activity, and prove that the model uses its inputs.
@@ -66,7 +67,7 @@ options
   --config-dir DIR    where your own YAML lies (./configs is found by itself)
   key=value           change one key, for example seed=1 or training.batch_size=16
   -m                  a sweep: key=1,2,3 runs once per value; `evaluate sweep` makes one table of it
-  --model FILE:BUILD  diagnose, explain, report, forecast: your own model, my_package.my_file:build
+  --model FILE:BUILD  diagnose, explain, improve, report, forecast: your own my_file:build
   --checkpoint FILE   its weights, safetensors or a torch file of tensors
   --data DIR          a folder of event files (HDF5), or a store
   --json              print the stage's record on standard output
@@ -275,7 +276,7 @@ def _through_hydra(request: Request) -> int:
     sys.argv = [before[0], *_in_order((*_quiet_hydra(), *typed))]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets its exceptions reach the lines below
     try:
-        with _files_leave_hydra_alone():
+        with _files_leave_hydra_alone(), _nothing_of_hydra_left():
             job()
     except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         sys.stderr.write(_explain(error) + "\n")
@@ -287,6 +288,18 @@ def _through_hydra(request: Request) -> int:
     finally:
         sys.argv = before
     return max(codes, default=OK)
+
+
+@contextmanager
+def _nothing_of_hydra_left() -> Iterator[None]:
+    """A sweep's jobs say in `job.json` what they are; Hydra's own note of it goes again."""
+    note = Path(SWEEP_DIR) / "multirun.yaml"
+    was_there = note.exists()
+    try:
+        yield
+    finally:
+        if not was_there:
+            note.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -352,7 +365,7 @@ def _quiet_hydra() -> tuple[str, ...]:
     return (
         "hydra.output_subdir=null",
         "hydra.run.dir=.",
-        "hydra.sweep.dir=runs",
+        f"hydra.sweep.dir={SWEEP_DIR}",
         "hydra.sweep.subdir=.",
         "hydra.job.config.override_dirname.exclude_keys=[run_dir]",  # it holds the jobs' folders
         "hydra/job_logging=none",

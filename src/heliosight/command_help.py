@@ -162,8 +162,12 @@ HELP = {
     ),
     "improve": Help(
         "[study] [key=value ...]",
-        "Diagnoses, tries remedies in the cheapest sensible order, proves or refutes each.",
-        _FORCE, {}, ("improve --config-name ill",),
+        "Diagnoses, tries remedies in the cheapest sensible order, proves or refutes each.\n"
+        "A model of your own is diagnosed and told what to do about each finding; nothing of it "
+        "is trained.",
+        {**_MODEL, **_FORCE}, {},
+        ("improve --config-name ill",
+         "improve --config-name mine --model my_net:build --checkpoint w.pt --data events"),
     ),
     "improve study": Help(
         "[--prescriptions DIR] [key=value ...]", "Repairs many ill models and counts.",

@@ -94,6 +94,31 @@ def test_a_job_that_fails_in_another_process_fails_the_sweep(
     assert "Traceback" not in told.err
 
 
+def test_a_sweep_leaves_no_note_of_hydra_even_when_interrupted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    sweep = words("config", "validate", "-m", "seed=1,2", config="bare")
+    assert main(sweep) == 0
+    assert not [*tmp_path.rglob("multirun.yaml")]
+
+    def stopped(*_, **__):
+        assert Path("runs/multirun.yaml").is_file()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(basic_launcher, "run_job", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        main(sweep)
+    assert not [*tmp_path.rglob("multirun.yaml")]
+
+
+def test_a_note_that_was_there_before_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    Path("runs/multirun.yaml").write_text("mine")
+    assert main(words("config", "validate", "-m", "seed=1,2", config="bare")) == 0
+    assert Path("runs/multirun.yaml").is_file()
+
+
 def test_names_of_jobs_are_read_back_and_fit_a_file_system(tmp_path):
     told = "++a.b=[1,2],++c={d: 1, e: 2},++name=x/y"
     folder = job_folder(tmp_path, told)

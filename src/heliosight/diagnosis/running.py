@@ -47,8 +47,8 @@ def run_all(
     """Findings in the order of the checks, and the seconds of each check and of encoding."""
     found: dict[str, list[Finding]] = {}
     seconds: dict[str, float] = {}
+    _encode(checks, evidence, seconds)  # has bars of its own, and is no part of a check's pace
     with bar("diagnose", len(checks)) as running:
-        _encode(checks, evidence, seconds)
         together = [c for c in checks if not c.alone] if workers > 1 else []
         for check in (c for c in checks if c not in together):
             _one(check, evidence, found, seconds, running)
@@ -72,6 +72,7 @@ def _one(
     check: Check, evidence: Evidence, found: dict[str, list[Finding]], seconds: dict[str, float],
     running: Bar,
 ) -> None:  # fmt: skip
+    running.advance(0, f"{check.id} is asked")
     start = time.perf_counter()
     found[check.id] = run(check, evidence)
     seconds[check.id] = time.perf_counter() - start

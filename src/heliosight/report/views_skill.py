@@ -106,12 +106,15 @@ def _table(
 
 def cell(interval: Interval, metric: str = "") -> Cell:
     """An interval as text; with a `metric` it is a difference and gets a verdict."""
+    told = verdict(interval, metric) if metric else None
+    if interval.bound:
+        return Cell(interval.bound.replace("-", "−"), "", told)
     places = decimals(interval)
     show = signed if metric else plain
     text = ""
     if interval.low is not None and interval.high is not None:
         text = f"[{show(interval.low, places)}, {show(interval.high, places)}]"
-    return Cell(show(interval.value, places), text, verdict(interval, metric) if metric else None)
+    return Cell(show(interval.value, places), text, told)
 
 
 def verdict(difference: Interval, metric: str) -> Verdict:
