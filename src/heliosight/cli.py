@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -94,12 +95,13 @@ class JobEnded(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What was typed, taken apart."""
+    """What was typed, taken apart; `words` are all of it, in order."""
 
     stage: str
     verb: str = ""
     flags: tuple[str, ...] = ()
     hydra: tuple[str, ...] = field(default_factory=tuple)
+    words: tuple[str, ...] = ()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -144,7 +146,7 @@ def parse(words: Sequence[str]) -> Request:
     if not any(word.startswith("--config-dir") or word == "-cd" for word in hydra):
         own = Path("configs")
         hydra += ("--config-dir", str(own.resolve())) if own.is_dir() else ()
-    return Request(stage, verb, flags, hydra)
+    return Request(stage, verb, flags, hydra, tuple(words))
 
 
 def _verb_place(words: Sequence[str], verbs: Sequence[str]) -> int | None:
@@ -354,10 +356,9 @@ def _is_harmless(hydra: Any) -> bool:
 
 
 def _typed(request: Request) -> str:
-    """The command line for the records, without the e-mail address that JSOC wants."""
-    words = ("heliosight", request.stage, request.verb, *request.flags, *request.hydra)
-    hidden = [re.sub(r"(fetch\.email=).*", r"\1(e-mail)", word) for word in words if word]
-    return " ".join(hidden)
+    """The command line for records and to be typed again, without the e-mail that JSOC wants."""
+    hidden = [re.sub(r"(fetch\.email=).*", r"\1(e-mail)", word) for word in request.words]
+    return shlex.join(["heliosight", *hidden])
 
 
 def _quiet_hydra() -> tuple[str, ...]:

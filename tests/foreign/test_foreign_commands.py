@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -137,13 +138,26 @@ def test_advice_comes_with_a_check_that_tells_whether_it_worked(user, capsys):
     told = capsys.readouterr().out
     advice = told[told.index("carry_state: ") :]
     assert "state = cell(x[:, t], state)" in advice and "Worked when: T4 and T13" in advice
-    again = re.search(r"ask again: heliosight diagnose (.+) '(diagnose.checks.checks=.+?)'", advice)
-    assert "foreign_models:published_forgetful" in again.group(1)
+    again = re.search(r"ask again: heliosight (diagnose .+)", advice).group(1)
     for model, ill in (("published_forgetful", True), ("published", False)):
-        main(words("diagnose", model, "--json", KEY, again.group(2)))
+        mended = again.replace("foreign_models:published_forgetful", f"foreign_models:{model}")
+        main([*shlex.split(mended), "--json"])
         found = findings(capsys)
         assert {f["check"] for f in found} <= {"SUBJECT", "T4", "T5", "T13"}
         assert ("state_not_carried" in causes(found)) == ill
+
+
+def test_a_diagnosis_says_what_to_type_next_and_what_flatters_the_model(user, capsys):
+    main(words("diagnose", "published_forgetful", "usage", KEY, "--force"))
+    told = capsys.readouterr().out
+    assert f"subject.first is not set: all {WINDOWS} windows are asked" in told
+    page = re.search(r"as a page: heliosight (report .+)", told).group(1)
+    assert "usage" not in page and "--force" not in page
+    assert main(shlex.split(page)) == 0
+    assert "report: " in capsys.readouterr().out
+    main(words("diagnose", "published_forgetful", "usage", KEY, f"subject.first={to_text(ISSUE)}"))
+    told = capsys.readouterr().out
+    assert "subject.first is not set" not in told and "what to do: heliosight improve" in told
 
 
 def test_a_volume_model_with_and_without_its_fault(user, capsys):

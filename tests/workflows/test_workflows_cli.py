@@ -70,7 +70,7 @@ def test_every_command_has_a_help_of_its_own_that_is_true(stage, verb, capsys):
 
 def test_an_e_mail_address_is_not_kept_with_the_command():
     request = parse(["data", "fetch", "fetch.email=me@obs.org", "seed=2"])
-    assert _typed(request) == "heliosight data fetch ++fetch.email=(e-mail) ++seed=2"
+    assert _typed(request) == "heliosight data fetch 'fetch.email=(e-mail)' seed=2"
 
 
 def test_no_stage_is_misuse(capsys):

@@ -103,7 +103,8 @@ def arrivals(evidence: Evidence) -> dict[tuple[str, int], Arrival]:
     if past is None:
         raise NotApplicable(
             "arrival is compared with other windows of the same data", "none",
-            "Pass diagnose(..., data_times=), the windows learned from among them.",
+            "Pass diagnose(..., data_times=), the windows learned from among them; on the command "
+            "line they are the data outside subject.first and subject.end.",
         )  # fmt: skip
     fewest = min(int(past.rows.max()), int(own.rows.max())) + 1
     if fewest < evidence.config.min_blocks:

@@ -223,8 +223,9 @@ def _epochs(evidence: Evidence, least: int) -> list[Mapping[str, Any]]:
     rows = [r for r in evidence.records if r.get("kind") == "epoch"]
     if not rows:
         raise NotApplicable(
-            "this check needs the epochs of a training log", "none", "Pass diagnose(..., records=)."
-        )
+            "this check needs the epochs of a training log", "none",
+            "Pass diagnose(..., records=); on the command line subject.log=FILE.",
+        )  # fmt: skip
     if len(rows) < least:
         raise TooFew(f"this check needs {least} epochs", f"{len(rows)}")
     return rows

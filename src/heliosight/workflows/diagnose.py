@@ -14,7 +14,7 @@ from heliosight.diagnosis import (
     text,
 )
 from heliosight.diagnosis.verdict import faults, verdict
-from heliosight.workflows.examined import Examined, examined
+from heliosight.workflows.examined import Examined, examined, is_foreign
 from heliosight.workflows.explainers import explainers
 from heliosight.workflows.frames import with_frames
 from heliosight.workflows.run import Run, StageResult
@@ -35,7 +35,21 @@ def run(run: Run, verb: str = "") -> StageResult:
         made = _diagnosed(run, found, key)
         records.save(folder, made)
     shown = part(made, verb)
-    return StageResult(shown, (text(made, PARTS[verb]),), bool(faults(shown.findings)))
+    told = (text(made, PARTS[verb]), *_for_strangers(run, len(found.times)))
+    return StageResult(shown, told, bool(faults(shown.findings)))
+
+
+def _for_strangers(run: Run, windows: int) -> tuple[str, ...]:
+    """What somebody with a model of their own does next, and what flatters it."""
+    if not is_foreign(run):
+        return ()
+    told = (
+        f"\nsubject.first is not set: all {windows} windows are asked. Those that the model "
+        "has learned from flatter its skill (T9, USE, T19-T21); exact checks do not mind."
+    )
+    todo, page = (run.asking(stage, without=PARTS) for stage in ("improve", "report"))
+    steps = f"\nwhat to do: {todo}\nas a page: {page}"
+    return (*(() if run.config.subject.first else (told,)), steps)
 
 
 def _diagnosed(run: Run, found: Examined, key: str) -> Diagnosis:

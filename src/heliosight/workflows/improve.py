@@ -37,9 +37,12 @@ def run(run: Run, verb: str = "") -> StageResult:
 def advised(run: Run) -> StageResult:
     """A model of somebody's own: what to do about each finding, and how to tell that it worked."""
     result = diagnose.run(run)
-    found = advice(ordered(cast(Diagnosis, result.record).findings))
-    told = [f"{name}: {text}{_again(run, name)}" for name, text in found]
-    return StageResult(result.record, tuple(told or ["nothing is prescribed"]), result.fault)
+    record = cast(Diagnosis, result.record)
+    told = [
+        f"\n{name}: {text}{_again(run, name)}" for name, text in advice(ordered(record.findings))
+    ]
+    lines = (record.verdict, *(told or ["nothing is prescribed"]))
+    return StageResult(record, lines, result.fault)
 
 
 def _again(run: Run, name: str) -> str:
@@ -48,5 +51,5 @@ def _again(run: Run, name: str) -> str:
     asked = [test for test in named(name).tests if test in known]
     if not asked or not named(name).patch:
         return ""
-    command = run.command.replace(" improve ", " diagnose ", 1)
-    return f"\n  ask again: {command} 'diagnose.checks.checks=[{','.join(asked)}]'"
+    again = run.asking("diagnose", f"diagnose.checks.checks=[{','.join(asked)}]")
+    return f"\n  ask again: {again}"

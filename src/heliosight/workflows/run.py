@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,12 @@ class Run:
     command: str = ""
     force: bool = False
     flags: tuple[str, ...] = ()
+
+    def asking(self, stage: str, *words: str, without: Collection[str] = ()) -> str:
+        """The command of another stage with all else as typed, less the words `without`."""
+        typed = shlex.split(self.command)[2:]
+        kept = [word for word in typed if word not in ("--force", "--json", *without)]
+        return shlex.join(["heliosight", stage, *kept, *words])
 
     @property
     def simulated(self) -> bool:
