@@ -62,6 +62,7 @@ def render_forecast(page: ForecastPage, language: str) -> str:
         "t": words,
         "stamp": stamp,
         "call": headline_call(page.record),
+        "usual": faint(page),
         "chart": chart_forecast.forecast_chart(page.example, words, bool(stamp)),
         "beside": _beside(page, words, stamp),
         "chances": _chances(page),
@@ -86,6 +87,19 @@ def headline_call(record: IssuedForecast) -> Any:
     """The day that the headline is about: the likeliest of those warned of, else of all."""
     warned = [c for c in record.calls if c.storm]
     return max(warned or record.calls, key=lambda c: c.probability, default=None)
+
+
+def faint(page: ForecastPage) -> float | None:
+    """The climatological chance of the headline's day where a watch stands on less than that.
+
+    A weak model's best threshold can lie below what is usual; a watch at such a chance would
+    mislead whoever reads the headline alone.
+    """
+    call, references = headline_call(page.record), page.record.references
+    if call is None or not call.storm or call.likely or "climatology" not in references:
+        return None
+    usual = float(page.arrays.reference_storm[0, references.index("climatology"), call.day - 1, 0])
+    return usual if call.probability < usual else None
 
 
 def day_words(text: str, words: Words) -> str:

@@ -54,7 +54,7 @@ def predict(
     asked = mine if len(mine) else times[:1]
     rows: list[dict[str, np.ndarray]] = []
     levels = np.zeros(0)
-    for output, batch in _outputs(model, source, asked, batch_size, f"forecasts of {name}"):
+    for output, batch in _outputs(model, source, asked, batch_size, f"forecast {name}"):
         rows.append(_rows(model, output, batch))
         # float32 keeps 0.05 as 0.0500000007; every system must carry the very same levels
         levels = np.round(_array(output.forecast.levels), 6)

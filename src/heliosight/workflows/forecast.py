@@ -286,4 +286,5 @@ def _lines(record: IssuedForecast, arrays: IssuedArrays, folder: Path) -> tuple[
     late = [a.source for a in record.assumed if a.definitive]
     if record.hindcast and late and not record.as_known:
         lines.append(f"hindcast from definitive values that nobody had then: {', '.join(late)}")
-    return (*lines, *record.trained_as, f"forecast: {folder}")
+    beside = "page.ko.html, forecast.json and forecast.nc beside it"
+    return (*lines, *record.trained_as, f"page: {folder / PAGE.format(language='en')} ({beside})")
