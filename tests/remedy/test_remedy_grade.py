@@ -25,8 +25,8 @@ def ranges(values, count=4):
     return tuple(float(part.mean()) for part in np.array_split(np.asarray(values, float), count))
 
 
-def temporal(share, low=None, floor=0.01, known=(0.2,) * 4, known_low=(0.1,) * 4):
-    return TemporalEvidence(tuple(share), low, floor, tuple(known), tuple(known_low))
+def temporal(share, low=None, floor=0.01, known=(0.2,) * 4, known_low=(0.1,) * 4, explained=0.8):
+    return TemporalEvidence(tuple(share), low, floor, tuple(known), tuple(known_low), explained)
 
 
 @given(st.floats(0.0, 0.9), st.floats(0.0, 1.0), st.booleans())
@@ -69,6 +69,25 @@ def test_partial_use_is_moderate_and_none_is_bad(share, low, grade):
     found = grade_temporal(temporal(share, low))
     assert found.grade == grade
     assert bool(found.redesign) == (grade == "bad")
+
+
+@pytest.mark.parametrize(
+    ("adds", "grade"),
+    [(0.0009, "good"), (0.0041, "good"), (0.0049, "moderate"), (0.05, "moderate")],
+)
+def test_a_range_is_asked_for_where_taking_it_could_show(adds, grade):
+    """One floor for both sides: 1 % of what is known, 0.46 of the variance."""
+    newest = {"share": [0.0, 0.0, 0.004, 0.8], "low": (0.0, 0.0, 0.002, 0.7)}
+    known = (0.0, 0.0, adds + 0.003, 0.19)
+    found = grade_temporal(
+        temporal(**newest, known=known, known_low=(-0.01, -0.01, adds, 0.16), explained=0.46)
+    )
+    assert found.grade == grade
+
+
+def test_where_nothing_is_known_at_all_no_range_is_asked_for():
+    found = grade_temporal(temporal([0.3] * 4, (0.2,) * 4, known_low=(-0.1,) * 4, explained=-0.2))
+    assert found.grade == "moderate" and "nothing to compare with" in found.reasons
 
 
 def test_nothing_known_to_be_there_is_moderate():

@@ -160,7 +160,9 @@ def test_what_a_frame_adds_is_the_fall_of_the_held_out_error():
             told = target[past].mean(0) + (x[now] - mean) / spread @ weights
             error[now] = ((target[now] - told) ** 2).mean(1)
         errors.append(error.mean() / target.var(0).mean())
-    assert found[1][0] == pytest.approx(errors[0] - errors[1], rel=1e-6)
-    assert found[0][0] == pytest.approx(errors[1] - errors[2], rel=1e-6, abs=1e-9)
-    assert all(error > 0 for _, error in found)
-    assert found[1][0] > found[0][0], "an older frame repeats the newer one"
+    old, new = found.gains
+    assert new[0] == pytest.approx(errors[0] - errors[1], rel=1e-6)
+    assert old[0] == pytest.approx(errors[1] - errors[2], rel=1e-6, abs=1e-9)
+    assert all(error > 0 for _, error in found.gains)
+    assert found.explained == pytest.approx(1 - errors[2], rel=1e-6)
+    assert new[0] > old[0], "an older frame repeats the newer one"

@@ -4,7 +4,6 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from heliosight.core.errors import NotApplicable
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Interval
 from heliosight.core.records_remedy import Improvement, RepairCase, TrialRun
-from heliosight.sun.information import Knowable
 from heliosight.workflows import improve_study
 from heliosight.workflows.arms import Way, arm_forecast
 from heliosight.workflows.before_after import difference
@@ -31,7 +29,6 @@ from heliosight.workflows.improve_study import (
     rate,
     summary,
 )
-from heliosight.workflows.knowable import _from_oracle, from_probe, ranges
 from heliosight.workflows.pool import Workers, _one_thread_each, workers
 from heliosight.workflows.run import Run
 from heliosight.workflows.treatment import Chosen, Progress, bench_of, improved
@@ -190,45 +187,6 @@ def test_patches_of_faults_are_joined():
 
 def test_a_difference_names_the_keys_that_change():
     assert difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == {"a.c": "2 -> 3"}
-
-
-def test_ranges_cover_every_frame_once():
-    assert ranges(28) == [(0, 7), (7, 14), (14, 21), (21, 28)]
-    assert ranges(3) == [(0, 1), (1, 2), (2, 3)]
-
-
-def test_a_probe_finds_the_frames_that_tell():
-    import torch
-
-    from heliosight.core.batch import Batch
-
-    n, rng = 240, np.random.default_rng(1)
-    frames = rng.normal(120, 10, (n, 1, 4, 6, 6)).astype(np.float32)
-    drive = rng.standard_normal(n)
-    frames[:, :, 3] += 20 * drive[:, None, None, None].astype(np.float32)
-    target = np.expm1(2 + 0.3 * drive)[:, None].repeat(8, 1)
-    batch = Batch(
-        {"images": torch.tensor(frames)}, {"images": torch.ones(n, 1, 4, dtype=torch.bool)},
-        torch.arange(n) * 86400 * 2, torch.tensor(target).float(),
-        torch.ones(n, 8, dtype=torch.bool),
-    )  # fmt: skip
-    found = from_probe(batch, ranges(4))
-    assert found.low[3] > 0.5 and max(found.low[:3]) < 0.05
-
-
-def test_too_few_blocks_leave_the_ceiling_without_an_interval():
-    here = SimpleNamespace(
-        study=SimpleNamespace(times=lambda *_: np.arange(3)), system="full",
-        fold=SimpleNamespace(train=(0, 1), test=(1, 2)),
-        config=SimpleNamespace(improve=SimpleNamespace(knowable_issues=4)),
-    )  # fmt: skip
-    oracle = SimpleNamespace(
-        added=lambda frames: [(0.1, 0.01)] * len(frames),
-        achievable_on=lambda *_: [Knowable("both", 1, 0.3, 0.8, float("nan"))],
-    )
-    found = _from_oracle(here, oracle, 8)
-    assert found.ceiling == Interval(0.8, how="Monte Carlo of the world")
-    assert found.floor.value == 0.3 and len(found.low) == 4
 
 
 def test_processes_get_one_thread_of_linear_algebra(monkeypatch):

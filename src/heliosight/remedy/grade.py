@@ -19,8 +19,9 @@ FAIR = 0.5  # a range contributes at least this part of its share of the informa
 SAME = 0.98  # correlation above which maps of different frames are one pattern
 RULES = {
     "temporal": (
-        "good: every range of frames that adds information to the newer ones moves the forecast, "
-        "above its noise floor and by at least half of its share; moderate: some do; bad: none"
+        "good: every range of frames that adds information to the newer ones (above the noise "
+        "floor, as a share of all that is known) moves the forecast, above the same floor and by "
+        "at least half of its share; moderate: some do; bad: none"
     ),
     "saliency": (
         "good: the explainer passed its self-test, maps change between frames, and the tracking "
@@ -53,6 +54,9 @@ class TemporalEvidence:
     information, information_low : what each adds to all newer ones, and the lower bound; from the
         world's oracle where there is one, else from a probe. A range that repeats newer ones need
         not be read.
+    explained : what all of it together tells. A forecast that takes everything may move with a
+        range by no more than what that adds, divided by this: where that lies below the floor,
+        nobody can be asked to stand above it.
     """
 
     share: tuple[float, ...]
@@ -60,6 +64,7 @@ class TemporalEvidence:
     floor: float
     information: tuple[float, ...]
     information_low: tuple[float, ...]
+    explained: float
     known_from: str = "a probe"
 
 
@@ -90,7 +95,7 @@ class ForecastEvidence:
 
 def grade_temporal(e: TemporalEvidence) -> Grade:
     """Is the importance spread over time as the information is?"""
-    informative = np.array(e.information_low) > 0
+    informative = np.array(e.information_low) > e.floor * max(e.explained, 0.0)
     share, known = np.array(e.share), np.array(e.information)
     above = np.array(e.low if e.low is not None else e.share) > e.floor
     total, all_known = share[informative].sum(), known[informative].sum()

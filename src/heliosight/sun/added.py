@@ -7,6 +7,8 @@ the newest need not read the others as well. What a range adds is what is lost w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 
@@ -16,8 +18,23 @@ from heliosight.sun.wind import Wind
 from heliosight.sun.world import World
 
 
-def added_by_frames(world: World, noise: Wind, frames: Sequence[int]) -> list[tuple[float, float]]:
-    """Gain in the share of variance explained, and its standard error, by frame as given.
+@final
+@dataclass(frozen=True)
+class Added:
+    """Shares of the target's variance.
+
+    Attributes
+    ----------
+    gains : what each frame adds to the wind and all newer frames, with its standard error.
+    explained : by the wind and all these frames together.
+    """
+
+    gains: tuple[tuple[float, float], ...]
+    explained: float
+
+
+def added_by_frames(world: World, noise: Wind, frames: Sequence[int]) -> Added:
+    """Gain in the share of variance explained, by frame as given.
 
     Ridge on noise-free features, held out, mean over days 1 to 3; the wind is known first, then
     frames from the newest to the oldest. A floor, as in `sun.information`.
@@ -38,7 +55,8 @@ def added_by_frames(world: World, noise: Wind, frames: Sequence[int]) -> list[tu
         after = _loss(known, target, hours)
         found[frame] = _gain((before - after) / spread, hours)
         before = after
-    return [found[frame] for frame in frames]
+    explained = 1.0 - float(before.mean()) / spread
+    return Added(tuple(found[frame] for frame in frames), explained)
 
 
 def _loss(features: np.ndarray, target: np.ndarray, hours: np.ndarray) -> np.ndarray:

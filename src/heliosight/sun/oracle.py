@@ -15,7 +15,7 @@ import numpy as np
 from heliosight.core.clock import HOUR, to_text
 from heliosight.core.errors import DataError
 from heliosight.core.tables import SeriesTable
-from heliosight.sun.added import added_by_frames
+from heliosight.sun.added import Added, added_by_frames
 from heliosight.sun.config import SunConfig
 from heliosight.sun.footprint import Footprints, footprints
 from heliosight.sun.information import Knowable, achievable, knowable_on
@@ -174,7 +174,7 @@ class Oracle:
         past, block = np.asarray(learn) // HOUR, np.asarray(test) // HOUR
         return knowable_on(self._world, self._noise, past, block, issues, members)
 
-    def added(self, frames: Sequence[int]) -> list[tuple[float, float]]:
+    def added(self, frames: Sequence[int]) -> Added:
         """What each frame adds to the wind and all newer ones, see `added.added_by_frames`."""
         return added_by_frames(self._world, self._noise, frames)
 

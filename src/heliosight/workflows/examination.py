@@ -219,6 +219,7 @@ def _temporal(profile: Mapping[str, np.ndarray], information: Information) -> Te
         NEGLIGIBLE,
         information.value,
         information.low,
+        information.explained,
         information.source,
     )
 

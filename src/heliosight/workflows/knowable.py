@@ -33,6 +33,7 @@ class Information:
 
     Attributes
     ----------
+    explained : R2 of everything together, of which what a range adds is a part.
     floor, ceiling : R2 of daily mean log1p(ap) on the test block, mean over days 1 to 3, between
         which the best possible forecast from images and wind lies; None where no oracle knows.
     """
@@ -40,6 +41,7 @@ class Information:
     value: tuple[float, ...]
     low: tuple[float, ...]
     source: str
+    explained: float
     floor: Interval | None = None
     ceiling: Interval | None = None
 
@@ -67,7 +69,8 @@ def information(bench: Bench) -> Information:
 def _from_oracle(bench: Bench, oracle: Oracle, frames: int) -> Information:
     """What frames in the middle of each range add, and the bracket of everything together."""
     asked = [27 - (frames - 1 - (a + b - 1) // 2) for a, b in ranges(frames)]
-    each = oracle.added(asked)
+    added = oracle.added(asked)
+    each = added.gains
     learn, test = (bench.study.times(bench.system, s) for s in (bench.fold.train, bench.fold.test))
     known = oracle.achievable_on(learn, test, bench.config.improve.knowable_issues, MEMBERS)
     both = [k for k in known if k.information == "both"]
@@ -78,7 +81,7 @@ def _from_oracle(bench: Bench, oracle: Oracle, frames: int) -> Information:
     low, high = (None, None) if about is None else (top - about, top + about)
     ceiling = Interval(top, low, high, how="Monte Carlo of the world")
     value, lows = tuple(v for v, _ in each), tuple(v - 1.96 * e for v, e in each)
-    return Information(value, lows, "the world's oracle", floor, ceiling)
+    return Information(value, lows, "the world's oracle", added.explained, floor, ceiling)
 
 
 def from_probe(batch: Batch, spans: list[tuple[int, int]]) -> Information:
@@ -94,8 +97,9 @@ def from_probe(batch: Batch, spans: list[tuple[int, int]]) -> Information:
         terms = np.stack([newer - left, constant], 1)
         found.append(jackknife(terms, block_rows(times, 27.0), _gained))
         newer = left
+    value = tuple(e.value for e in reversed(found))
     low = tuple(float(e.interval().low or 0.0) for e in reversed(found))
-    return Information(tuple(e.value for e in reversed(found)), low, "a ridge probe")
+    return Information(value, low, "a ridge probe", max(0.0, sum(value)))
 
 
 def _gained(sums: np.ndarray) -> np.ndarray:
