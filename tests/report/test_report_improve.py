@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -120,6 +121,23 @@ def test_the_page_is_well_formed_and_needs_no_network(improvement, arrays, tmp_p
     assert ("수리" in html) == (language == "ko")
     assert ("In the loop over frames" in html) == (language == "en"), "what to do, in code"
     assert f": {words.name('remedy', 'carry_state')}." in html, "the headline names the repair"
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_where_nothing_is_repaired_the_page_shows_one_model(improvement, arrays, language):
+    words = Words(language)
+    alone = replace(improvement, patch={}, plan=(), trials=(), before=improvement.after)
+    html = render_improvement(alone, arrays, language, {}, "heliosight improve")
+    both = render_improvement(improvement, arrays, language, {"faults": "x"}, "heliosight improve")
+    told = {
+        words.name("side", "after"), words("improve_gain"), "→",
+        words("improve_chart_feature_after"), words("improve_beside_intro"),
+    }  # fmt: skip
+    for text in told:
+        assert f">{text}" in both and f">{text}" not in html, text
+    assert words("improve_beside_intro_alone") in html and words("improve_no_trial") in html
+    assert words("improve_tried_intro", margin="0") not in html
+    assert words.name("system", "damped") in html
 
 
 def test_what_to_do_is_told_in_korean_for_every_repair():

@@ -42,6 +42,7 @@ def render_improvement(
     """The page as HTML text; every name and sentence of the record is escaped."""
     words = Words(language)
     simulated = found.provenance.simulated
+    arrays = views.shown(found, arrays)
     places, rows, scale = views.map_rows(arrays)
     context: dict[str, Any] = {
         "found": found,
@@ -49,6 +50,7 @@ def render_improvement(
         "language": language,
         "simulated": simulated,
         "changed": changed,
+        "repaired": bool(found.patch),
         "command": command,
         "faults": views.faults_of(found.before),
         "left": views.faults_of(found.after),

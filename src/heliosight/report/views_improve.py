@@ -63,6 +63,11 @@ class CurveSpec:
     zero: bool = False
 
 
+def shown(found: Improvement, arrays: Arrays) -> Arrays:
+    """Arrays of both models, or of the one there is where nothing was repaired."""
+    return arrays if found.patch else {k: v for k, v in arrays.items() if k[:6] != "after/"}
+
+
 def trial_views(found: Improvement) -> list[TrialView]:
     """Trials in the order they were judged; a rise of the error is worse."""
     views = []
@@ -107,15 +112,16 @@ def cleared(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def map_rows(arrays: Arrays) -> tuple[list[int], list[MapRow], float]:
-    """Frames t = first, middle, last: the Sun, and both models' maps on one common scale."""
+    """Frames t = first, middle, last: the Sun, and each model's maps on one common scale."""
     if "before/maps" not in arrays:
         return [], [], 0.0
     frames = arrays["before/frames"][0].astype(np.float64)
     places = [0, len(frames) // 2, len(frames) - 1]
-    both = np.stack([arrays[f"{side}/maps"][places] for side in SIDES])
-    scale = common_scale(both)
+    sides = [side for side in SIDES if f"{side}/maps" in arrays]
+    each = np.stack([arrays[f"{side}/maps"][places] for side in sides])
+    scale = common_scale(each)
     rows = [MapRow("sun", tuple(data_uri(_large(frames[t]).astype(np.uint8)) for t in places))]
-    for side, maps in zip(SIDES, both, strict=True):
+    for side, maps in zip(sides, each, strict=True):
         overlays = tuple(overlay_strips(_large(m)[None, None], scale)[0] for m in maps)
         rows.append(MapRow(side, overlays))
     return places, rows, scale
@@ -218,14 +224,19 @@ def contributions(found: Improvement) -> list[tuple[str, Cell | None, Cell | Non
 
 
 def score_rows(found: Improvement) -> list[tuple[str, tuple[Cell | None, ...], Cell | None]]:
-    """R2 by day and over all days of both models and every reference, and our gain over it."""
+    """R2 by day and over all days of each model and every reference, and our gain over it.
+
+    Where nothing was repaired there is one model, and no gain over itself.
+    """
+    alone = () if found.patch else ("after", "after - before")
     by_name = {row.system: row.metrics for row in found.scores}
     rows = []
     for row in found.scores:
-        if "r2" not in row.metrics:
+        if "r2" not in row.metrics or row.system in alone:
             continue
         cells = tuple(cell(row.metrics[k]) if k in row.metrics else None for k in R2)
-        gain = by_name.get(f"after - {row.system}", {}).get("r2_gain")
+        difference = f"after - {row.system}"
+        gain = None if difference in alone else by_name.get(difference, {}).get("r2_gain")
         rows.append((row.system, cells, None if gain is None else cell(gain, "r2_log_pooled")))
     return rows
 

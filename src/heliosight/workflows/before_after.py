@@ -217,11 +217,14 @@ def lines(found: Improvement) -> tuple[str, ...]:
         f"{row.name}: {row.state}" + (f" ({row.note})" if row.note else "") for row in found.plan
     ]
     for old, new in zip(found.grades_before, found.grades_after, strict=True):
-        told.append(f"grade, {NAMES[old.aspect]}: {old.grade} -> {new.grade}{_why(new)}")
+        grade = f"{old.grade} -> {new.grade}" if found.patch else new.grade
+        told.append(f"grade, {NAMES[old.aspect]}: {grade}{_why(new)}")
     by_name = {row.system: row.metrics for row in found.scores}
-    was, now = by_name[BEFORE]["r2"], by_name[AFTER]["r2"]
-    told.append(f"R2 of daily log ap, days 1 to 3: {_text(was)} -> {_text(now)}")
-    told.append(f"gain {_text(by_name[f'{AFTER} - {BEFORE}']['r2_gain'])}")
+    was, now = (_text(by_name[side]["r2"]) for side in (BEFORE, AFTER))
+    r2 = f"R2 of daily log ap, days 1 to 3: {was}"
+    told += [f"{r2} -> {now}"] if found.patch else [r2, "nothing was repaired: it is one model"]
+    if found.patch:
+        told.append(f"gain {_text(by_name[f'{AFTER} - {BEFORE}']['r2_gain'])}")
     k = by_name.get("knowable", {})
     if "share_of_floor" in k:
         told.append(
