@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: rehearsal help demo tour repair-study test lint types arch unit real skill score driven benchmarks docs fuzz kill year raises coverage mutate remote certify clean
+.PHONY: rehearsal help demo tour repair-study repair-real test lint types arch unit real skill score driven benchmarks docs fuzz kill year raises coverage mutate remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -59,6 +59,10 @@ score: $(VENV)/.ready  ## explanations held to a known truth, three worlds and f
 
 repair-study: $(VENV)/.ready  ## repair rate over planted faults (hours, resumable)
 	$(BIN)/heliosight improve study --config-name ill name=repair_study
+
+repair-real: $(VENV)/.ready  ## diagnose and repair on real ap, last fold, one seed (HELIOSIGHT_DATA)
+	$(BIN)/heliosight train --config-name band
+	$(BIN)/heliosight improve --config-name driven improve.fold=-1 improve.seeds=1
 
 benchmarks: $(VENV)/.dev-ready  ## measured ratios, each in one interleaved run
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
