@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from heliosight.cli import main
 from heliosight.core import records
 from heliosight.core.errors import NotApplicable
 from heliosight.core.predictions import Predictions
-from heliosight.core.records import Interval
+from heliosight.core.records import Interval, load_arrays
 from heliosight.core.records_remedy import Improvement, RepairCase, TrialRun
 from heliosight.workflows import improve_study
-from heliosight.workflows.arms import Way, arm_forecast
+from heliosight.workflows.arms import AS_GIVEN, Way, arm_forecast, arm_model, ill_weights
 from heliosight.workflows.before_after import difference
 from heliosight.workflows.config import app_config
 from heliosight.workflows.errors_compared import paired_change
@@ -117,6 +119,23 @@ def test_processes_make_the_same_arm_as_this_one_and_make_it_once(made, tmp_path
         assert again == (run,) and run.arm == "branch_norm" and run.seed == 3
         forecasts.append(arm_forecast(team.bench, way, 3).mean_log)
     assert np.array_equal(*forecasts)
+
+
+def test_an_ill_model_asked_for_alone_is_the_same_and_forecasts_nothing(made, tmp_path):
+    """Of the run's own seed and of another one; the arms start from the same weights."""
+    shutil.copytree(made, tmp_path / "copy")
+    whole = bench_in(tmp_path / "copy", 1)
+    alone = replace(bench_in(tmp_path / "new", 1), alone=True)
+    own = [load_file(ill_weights(bench, 3)) for bench in (whole, alone)]
+    assert set(own[0]) == set(own[1])
+    names = [n for n, _ in arm_model(whole, AS_GIVEN, 3)[1].named_parameters()]
+    assert all(torch.equal(own[0][n], own[1][n]) for n in names)
+    other = ill_weights(whole, 4).parent
+    assert other == whole.folder / "ill" / "seed_4" / "alone"
+    first = ill_weights(whole, 4).stat().st_mtime_ns
+    assert ill_weights(whole, 4).stat().st_mtime_ns == first, "it is made once"
+    assert not load_arrays(other) and not (tmp_path / "new" / "train").exists()
+    assert not torch.equal(load_file(other / "weights.safetensors")[names[0]], own[0][names[0]])
 
 
 def test_a_budget_of_no_time_keeps_what_is_finished(made, tmp_path):

@@ -41,7 +41,15 @@ from heliosight.workflows.beginning import settings_of, start_key, started, teac
 from heliosight.workflows.config import AppConfig, app_config
 from heliosight.workflows.run import Run
 from heliosight.workflows.study import Study
-from heliosight.workflows.trained import LOG, WEIGHTS, folder_of, trained
+from heliosight.workflows.trained import (
+    LOG,
+    WEIGHTS,
+    finished,
+    folder_of,
+    key_of,
+    learned,
+    trained,
+)
 
 RIDGE = "ridge_omni"
 CHOOSE = 1 / 3  # share of the validation block that chooses the epoch
@@ -75,11 +83,21 @@ AS_GIVEN = Way(ILL, short=True)
 @final
 @dataclass(frozen=True)
 class Bench:
-    """What all arms share: the data, the split, the system, and where they are kept."""
+    """What all arms share: the data, the split, the system, and where they are kept.
+
+    Attributes
+    ----------
+    shared : what diagnoses on the trial block know of its windows alone; benches with the same
+        windows and checks may share it.
+    alone : the ill model is asked for here only, so what `heliosight train` forecasts beside it is
+        left out.
+    """
 
     study: Study
     system: str
     number: int
+    shared: dict[Any, Any] = field(default_factory=dict, compare=False)
+    alone: bool = False
 
     @property
     def config(self) -> AppConfig:
@@ -122,11 +140,6 @@ class Bench:
         return both[int(len(both) * CHOOSE) :]
 
     @cached_property
-    def shared(self) -> dict[Any, Any]:
-        """What every diagnosis on the trial block shares: what the windows alone tell."""
-        return {}
-
-    @cached_property
     def yardstick(self) -> Predictions | None:
         """A ridge on the system's own series, on the trial block; None without ap among them."""
         spec = self.config.spec(self.system)
@@ -161,10 +174,35 @@ class Bench:
 
 
 def ill_weights(bench: Bench, seed: int) -> Path:
-    """Weights of the ill model of a seed, trained when there is none."""
+    """Weights of the ill model of a seed, trained when there is none.
+
+    The run's own is the one that `heliosight train` makes, unless it is asked for here alone.
+    """
     study = bench.ill(seed)
-    trained(study, bench.system, bench.number)
-    return folder_of(study, bench.system, bench.number) / WEIGHTS
+    own = seed == bench.config.seed and not bench.alone
+    if own or finished(study, bench.system, bench.number) is not None:
+        trained(study, bench.system, bench.number)
+        return folder_of(study, bench.system, bench.number) / WEIGHTS
+    return _weights_alone(bench, study)
+
+
+def _weights_alone(bench: Bench, study: Study) -> Path:
+    """Weights and log of an ill model, without its forecasts."""
+    seed = study.run.config.seed
+    folder = bench.folder / "ill" / f"seed_{seed}" / "alone"
+    key = key_of(study, bench.system, bench.number)
+    if study.run.found(folder, TrialRun, key) is not None:
+        clear_workplace(folder, key)
+        return folder / WEIGHTS
+    with workplace(folder, key) as work:
+        model, result = learned(study, bench.system, bench.number, work)
+        record = TrialRun(
+            study.run.provenance(key, {"data": study.store.hash}), ILL, {}, seed, result.epochs,
+            result.best_epoch, result.validation_loss, seconds=result.seconds,
+        )  # fmt: skip
+        files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
+        records.save(folder, record, {}, files)
+    return folder / WEIGHTS
 
 
 def arm_folder(bench: Bench, way: Way, seed: int) -> Path:

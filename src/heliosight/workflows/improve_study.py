@@ -17,6 +17,7 @@ import numpy as np
 from scipy import stats
 
 from heliosight.core import records
+from heliosight.core.clock import DAY
 from heliosight.core.config import dump
 from heliosight.core.files import is_sealed
 from heliosight.core.progress import bar
@@ -133,11 +134,18 @@ def _case(run: Run, root: Path, case: Case) -> RepairCase:
         return found
     started = time.monotonic()
     config = case_config(run.config, world(root, case.law), case)
-    bench = bench_of(Run(config, folder_of(root, case), run.command))
+    bench = replace(
+        bench_of(Run(config, folder_of(root, case), run.command)),
+        shared=_WINDOWS.setdefault((root, case.law), {}), alone=True,
+    )  # fmt: skip
     progress = Progress(Workers(bench))
     made = replace(_judged(case, progress, improved(progress)), seconds=time.monotonic() - started)
     records.save(folder_of(root, case) / "result", made)
     return made
+
+
+# What the windows of a world alone tell, which all its cases share; of this process.
+_WINDOWS: dict[tuple[Path, Law], dict[Any, Any]] = {}
 
 
 def world(root: Path, law: Law) -> Path:
@@ -206,8 +214,9 @@ def _causes(made: Sequence[TrialRun]) -> frozenset[str]:
 
 
 def _gain(bench: Bench, way: Way) -> Interval:
-    """Error as it was minus repaired, on the test block, looked at here alone."""
-    times = bench.study.times(bench.system, bench.fold.test)
+    """Error as it was minus repaired, on the test block, looked at here alone; once a day."""
+    every = bench.study.times(bench.system, bench.fold.test)
+    times = every[every % DAY == every[0] % DAY]
     source, forecasts = bench.study.windows(bench.system), []
     for seed in bench.seeds:
         pair = [arm_model(bench, w, seed)[1] for w in (way, Way())]

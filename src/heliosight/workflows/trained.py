@@ -16,6 +16,7 @@ from heliosight.core.records import TrainedRun
 from heliosight.evaluation.dressing import best_threshold, storm_days
 from heliosight.models import Forecaster
 from heliosight.training import (
+    TrainResult,
     fit_copula,
     load_weights,
     predict,
@@ -73,18 +74,14 @@ def _train(
 ) -> TrainedRun:
     folder, work = places
     fold, config = study.folds[number], study.run.config
-    windows = study.windows(system)
-    model = started(study.untrained(system, fold), config.start, system)
-    settings = settings_of(config, system)
-    learn, tune = study.times(system, fold.train), study.times(system, fold.validation)
-    taught = teacher(study, model)
-    result = train(model, windows, learn, tune, settings, work, data_hash=study.key, teacher=taught)
+    windows, tune = study.windows(system), study.times(system, fold.validation)
+    model, result = learned(study, system, number, work)
     fit_copula(model, windows, tune, seed=config.seed)
     forecast = predict(model, windows, study.times(system, fold.test), name=system, fold=number)
     record = TrainedRun(
         provenance=study.run.provenance(key, {"data": study.store.hash}),
         name=system,
-        config={"model": dump(config.model), "training": dump(settings)},
+        config={"model": dump(config.model), "training": dump(settings_of(config, system))},
         parameters=result.parameters,
         epochs=result.epochs,
         best_epoch=result.best_epoch,
@@ -97,6 +94,18 @@ def _train(
     arrays = {**forecast.arrays(), THRESHOLDS: warning_thresholds(predict(model, windows, tune))}
     records.save(folder, record, arrays, files)
     return record
+
+
+def learned(study: Study, system: str, number: int, work: Path) -> tuple[Forecaster, TrainResult]:
+    """The network after its training, in a place to work in; nothing is forecast yet."""
+    fold, config = study.folds[number], study.run.config
+    model = started(study.untrained(system, fold), config.start, system)
+    learn, tune = study.times(system, fold.train), study.times(system, fold.validation)
+    result = train(
+        model, study.windows(system), learn, tune, settings_of(config, system), work,
+        data_hash=study.key, teacher=teacher(study, model),
+    )  # fmt: skip
+    return model, result
 
 
 def warning_thresholds(past: Predictions) -> np.ndarray:
