@@ -131,8 +131,8 @@ def _change(node: Any) -> None:
         node.op = OPERATORS[type(node.op)]()
 
 
-def put_in_place(mutant: Mutant) -> None:
-    """Give this process the changed file.
+def put_in_place(mutant: Mutant) -> bool:
+    """Give this process the changed file; True when what is loaded already has the change.
 
     A function's code is exchanged where it is, so that whoever imported it has the change; a
     change outside of functions needs the file, and all that imports it, read again.
@@ -141,11 +141,12 @@ def put_in_place(mutant: Mutant) -> None:
     places = _functions(mutant.file) if mutant.function == ALL else {mutant.function} - {""}
     before = importlib.import_module(module)
     if places and all(_exchanged(before, mutant, place) for place in sorted(places)):
-        return
+        return True
     for name, loaded in list(sys.modules.items()):
         if str(getattr(loaded, "__file__", None)).startswith((str(SOURCES), str(ROOT / "tests"))):
             del sys.modules[name]
     sys.meta_path.insert(0, _Changed(module, mutant))
+    return False
 
 
 def _functions(file: str) -> set[str]:

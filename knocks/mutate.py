@@ -12,18 +12,15 @@ lived is as soon as its tests do. Every mutant is a forked process; nothing on d
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import random
-import resource
 import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from answers import ANSWERS
+from bench import Bench
 from finished import ROOT, Finished, by_commit, fingerprint
-from mutants import Mutant, mutants, put_in_place, unchanged
+from mutants import Mutant, mutants, unchanged
 
 TESTS = ROOT / "tests"
 # A file, and the tests that cover it.
@@ -39,8 +36,6 @@ COVERED = {
     "data/windows.py": ("data/test_data_windows.py",),
     "data/splits.py": ("data/test_data_splits.py",),
 }
-SECONDS = 60  # of processor time, after which a mutant counts as one that never ends
-QUIET = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:timeout", "-o", "addopts="]
 
 
 def main(words: list[str]) -> int:
@@ -53,17 +48,26 @@ def main(words: list[str]) -> int:
     parser.add_argument("file", nargs="*")
     asked = parser.parse_args(words)
     every = [mutant for name in asked.file or COVERED for mutant in mutants(name)]
-    count = min(asked.mutants or len(every), len(every))
-    chosen = random.Random(asked.seed).sample(every, count)
+    number = min(asked.mutants or len(every), len(every))
+    chosen = random.Random(asked.seed).sample(every, number)
     finished = Finished(asked.ledger)
     todo = [m for m in chosen if not asked.told and not _is_done(m, finished)]
     if todo:
-        _prepare({m.file for m in todo})
+        files = sorted({m.file for m in todo})
+        tests = sorted({path for file in files for path in _tests(file)})
+        Bench(files, lambda bench: count(bench, todo, finished)).start(tests)
+    return summary([m for m in chosen if m.key in finished], finished)
+
+
+def count(bench: Bench, todo: list[Mutant], finished: Finished) -> None:
+    """Every mutant to its end; first, tests must pass where nothing is changed."""
+    for file in sorted({mutant.file for mutant in todo}):
+        if not all(bench.survives(mutant, _tests(file)) for mutant in unchanged(file)):
+            sys.exit(f"the tests of {file} fail although nothing is changed")
     for done, mutant in enumerate(todo, 1):
-        lives = survives(mutant)
+        lives = bench.survives(mutant, _tests(mutant.file))
         finished.add(mutant.key, lives=lives, tests=_tests_of(mutant.file))
         print(f"{done}/{len(todo)} {'LIVES' if lives else 'killed'} {mutant}", flush=True)
-    return summary([m for m in chosen if m.key in finished], finished)
 
 
 def _is_done(mutant: Mutant, finished: Finished) -> bool:
@@ -72,36 +76,11 @@ def _is_done(mutant: Mutant, finished: Finished) -> bool:
 
 
 def _tests_of(file: str) -> str:
-    return fingerprint(*(TESTS / name for name in COVERED[file]))
+    return fingerprint(*_tests(file))
 
 
-def _prepare(files: set[str]) -> None:
-    """Import every test once, so that a mutant's process need not; refuse tests that fail."""
-    tests = sorted({str(TESTS / name) for file in files for name in COVERED[file]})
-    with Path(os.devnull).open("w") as sink, contextlib.redirect_stdout(sink):
-        pytest.main(["--collect-only", *QUIET, *tests])
-    for file in sorted(files):
-        for mutant in unchanged(file):
-            if not survives(mutant):
-                sys.exit(f"the tests of {file} fail although nothing is changed")
-
-
-def survives(mutant: Mutant) -> bool:
-    """True when the tests of a file pass with that change."""
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-            sink = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(sink, 1)
-            os.dup2(sink, 2)
-            put_in_place(mutant)
-            tests = [str(TESTS / name) for name in COVERED[mutant.file]]
-            code = int(pytest.main([*QUIET, *tests]))
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+def _tests(file: str) -> list[Path]:
+    return [TESTS / name for name in COVERED[file]]
 
 
 def summary(chosen: list[Mutant], finished: Finished) -> int:
