@@ -10,6 +10,7 @@ from heliosight.core.errors import NotApplicable
 from heliosight.diagnosis import DiagnosisConfig, diagnose
 from heliosight.diagnosis.crossing import crossing, shares, split
 from heliosight.diagnosis.evidence import Evidence
+from heliosight.diagnosis.use import uses
 from heliosight.subject import examine, wrap
 
 T8 = DiagnosisConfig(checks=("T8",))
@@ -52,6 +53,16 @@ def test_an_interaction_is_found():
     a, b, both = of(product())
     assert a.value + b.value + both.value == pytest.approx(1.0)
     assert both.interval().low < 1 / 3 < both.interval().high
+
+
+def test_what_both_inputs_do_together_is_counted_with_each():
+    def totals(subject):
+        with examine(subject):
+            return [u.share.value for u in uses(Evidence(subject, windows(), T8)).values()]
+
+    both = of(product())[2].value
+    assert sum(totals(product())) > 1.1 and min(totals(product())) > both
+    assert sum(totals(line())) == pytest.approx(1.0, abs=0.15)
 
 
 @given(st.integers(0, 100))
