@@ -20,12 +20,27 @@ from torch import nn
 from heliosight.core import records
 from heliosight.core.clock import DAY, HOUR, to_seconds, to_text
 from heliosight.core.files import MANIFEST, folder_in_making, read_npz, write_json
-from heliosight.core.issued import IssuedArrays, IssuedForecast
+from heliosight.core.issued import ForecastVerification, IssuedArrays, IssuedForecast
+from heliosight.core.records_certificate import (
+    Certificate,
+    CertificateRow,
+    CertifiedCase,
+    NamedFault,
+)
 from heliosight.core.records_explain import (
     AttributionSurvey,
     Claim,
     ExplanationScore,
     ScoredModel,
+)
+from heliosight.core.records_remedy import (
+    Grade,
+    Improvement,
+    PlanRow,
+    RepairCase,
+    RepairStudy,
+    Trial,
+    TrialRun,
 )
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.tables import Moments, SeriesTable
@@ -52,12 +67,15 @@ from heliosight.training.journal import read_log
 from heliosight.training.transfer import take_weights
 from heliosight.training.weights import load_weights, save_weights
 from heliosight.workflows.explain import IMPORTANCE, saved
+from heliosight.workflows.improve_study import rate
 from heliosight.workflows.published import (
     PublishedConfig,
     load_published,
     read_published,
     write_published,
 )
+from heliosight.zoo.score import certificate
+from heliosight.zoo.table import text as certificate_text
 
 START = to_seconds("2015-03-10T12:00Z")
 STAMPED = "aia_2015_03_10T12_00_00.png"
@@ -212,6 +230,28 @@ def survey(folder: Path) -> Path:
     return folder / "survey"
 
 
+def resealable(name: str, record: records.Record) -> Callable[[Path], Path]:
+    """A folder with one record."""
+
+    def made(folder: Path) -> Path:
+        records.save(folder / name, record)
+        return folder / name
+
+    return made
+
+
+def counted(path: Path) -> object:
+    """A case of the repair study, and the study's rates of it."""
+    case = records.load(path, RepairCase, hashes=False)
+    return rate([case.repaired]), bool(set(case.planted) & set(case.found))
+
+
+def certified(path: Path) -> object:
+    """A certified case, and the certificate of it alone."""
+    case = records.load(path, CertifiedCase, hashes=False)
+    return certificate_text(certificate([case], "test", "code"))
+
+
 def unsealed(kind: type[records.Record]) -> Callable[[Path], object]:
     """A record read without looking at its hashes, so that its own rules are what holds."""
     return lambda path: records.load(path, kind, hashes=False)
@@ -306,6 +346,34 @@ HOLES = b"date,ch_area,disk_median\n" + b"".join(
 )
 EVENTS = b"time,class,split\n2015-03-10T12:00:00,positive,train\n2015-03-11,negative,test\n"
 
+SPAN = records.Interval(0.1, -0.1, 0.3, how="blocks")
+FINDING = records.Finding(
+    "T4", "Is the state carried?", "cell", "fault", "share", SPAN, "rule", "it forgets",
+    "state_not_carried", "carry it", p=0.01,
+)  # fmt: skip
+TRIAL = Trial(
+    prescriptions=("carry_state",), patch={"model.images.carry": True}, seeds=(1, 2),
+    accepted=True, cleared=2, changes={"as_it_was": SPAN}, reason="gone", proof=True,
+)  # fmt: skip
+RESULTS: tuple[tuple[records.Record, Callable[[Path], object]], ...] = (
+    (RepairCase(case="plain", planted=("a",), found=("a",), repaired=True, gain=SPAN), counted),
+    (RepairStudy(cases=1, planned=2, rates={"repaired": SPAN}), unsealed(RepairStudy)),
+    (TrialRun(arm="as_it_was", patch={"a.b": 1}, findings=(FINDING,)), unsealed(TrialRun)),
+    (Improvement(
+        subject="full", plan=(PlanRow("carry_state", "accepted", ("a",)),), trials=(TRIAL,),
+        before=(FINDING,), grades_before=(Grade("temporal", "bad", "rule", ("reason",)),),
+    ), unsealed(Improvement)),
+    (CertifiedCase(
+        stratum="fault", kind="F1", severity="only", architecture="concat", model="m0", took=True,
+        wanted=(("batch_leakage",),), symptoms=((),), questions=4, rules={"flat": True},
+        named=(NamedFault("batch_leakage", "forecast", "T2"),),
+    ), certified),
+    (Certificate(half="test", rows=(CertificateRow("all", "exact", SPAN, 1, 1, 1.0),), cases=1),
+     unsealed(Certificate)),
+    (ForecastVerification(entry="e", issue_times=(to_text(START),), systems=("answer",)),
+     unsealed(ForecastVerification)),
+)  # fmt: skip
+
 SAMPLES = (
     Sample("omni2", _bytes("omni2_2015.dat", b"".join(map(omni2_line, range(24)))), read_omni2),
     Sample("kp_ap", _bytes("SW-All.txt", sw_all()), read_kp_ap),
@@ -344,6 +412,10 @@ SAMPLES = (
     Sample("score_unsealed", scored, unsealed(ExplanationScore), records.RECORD),
     Sample("survey_unsealed", survey, unsealed(AttributionSurvey), records.RECORD),
     Sample("survey_arrays", survey, lambda p: read_npz(p / records.ARRAYS), records.ARRAYS),
+    *(
+        Sample(f"{record.schema}_unsealed", resealable(record.schema, record), read, records.RECORD)
+        for record, read in RESULTS
+    ),
     Sample("weights", weights, lambda path: load_weights(nn.Linear(3, 2), path)),
     Sample("safetensors", _bytes("w.safetensors", save({"a": torch.ones(3)})), load_checkpoint),
     Sample("checkpoint", _bytes("w.pth", torch_checkpoint()), load_checkpoint),

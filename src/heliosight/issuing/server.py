@@ -101,7 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.METHOD_NOT_ALLOWED, Answer("text/plain"), True, Allow="GET, HEAD")
 
     def _answer(self, send_body: bool) -> None:
-        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+        lengths = set(self.headers.get_all("Content-Length", []))
+        if lengths - {"0"} or "Transfer-Encoding" in self.headers:
             self._tell(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, send_body)
         elif len(self.path) > LONGEST_PATH:
             self._tell(HTTPStatus.REQUEST_URI_TOO_LONG, send_body)
@@ -110,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             try:
                 found = type(self).routes().get(self.path.partition("?")[0])
-            except HeliosightError as error:
+            except (HeliosightError, OSError) as error:  # an archive that went away, too
                 self.log_message("%s", error)
                 self._tell(HTTPStatus.INTERNAL_SERVER_ERROR, send_body)
                 return

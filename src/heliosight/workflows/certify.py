@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from heliosight.core import records
 from heliosight.core.config import dump
+from heliosight.core.errors import ConfigError
 from heliosight.core.processes import die_with_parent
 from heliosight.core.progress import bar
 from heliosight.core.records_certificate import CertifiedCase
@@ -23,6 +24,7 @@ from heliosight.workflows.certify_worlds import keep_sun
 from heliosight.workflows.prescriptions import with_prescriptions
 from heliosight.workflows.run import Run, StageResult
 from heliosight.zoo.cases import FULL, HALVES, QUICK, cases
+from heliosight.zoo.catalogue import Half
 from heliosight.zoo.score import certificate
 from heliosight.zoo.table import text
 
@@ -40,6 +42,7 @@ def run(run: Run, verb: str = "") -> StageResult:
     del verb
     config = replace(run.config.certify, quick=run.config.certify.quick or "--quick" in run.flags)
     size = QUICK if config.quick else FULL
+    _require_known(config.half, config.only)
     size = replace(size, kinds=config.only) if config.only else size
     folder = run.folder / "certify" / ("quick" if config.quick else config.half)
     spectrum = HALVES[config.half][1]
@@ -56,6 +59,16 @@ def run(run: Run, verb: str = "") -> StageResult:
     page = write_certificate_page(folder / "certificate.html", found)
     lines = (*text(found).split("\n"), f"page: {page}")
     return StageResult(found, lines, bool(found.missed))
+
+
+def _require_known(half: Half, only: Sequence[str]) -> None:
+    """A slip in a name would leave a certificate of healthy models alone."""
+    known = list(dict.fromkeys(case.kind for case in cases(half)))
+    if unknown := [name for name in only if name not in known]:
+        raise ConfigError(
+            "a certificate is of faults and hard kinds that the half has",
+            ", ".join(map(repr, unknown)), f"Known: {', '.join(known)}.", "certify.only",
+        )  # fmt: skip
 
 
 def _made(bench: Bench, asked: Sequence[Any], workers: int) -> list[CertifiedCase]:

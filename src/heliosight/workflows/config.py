@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ from heliosight.workflows.config_improve import ImproveConfig
 from heliosight.zoo.faults import FaultConfig
 
 ExplainerName = Literal["grad_cam", "integrated_gradients", "occlusion"]
+LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,11 @@ class ForecastConfig:
                 str(self.every_hours),
                 where="forecast.every_hours",
             )
+        if not self.host or not self.host.isprintable():
+            raise ConfigError(
+                "a server is given the name of an address; an empty one would be every address",
+                repr(self.host), "127.0.0.1 is this machine alone.", "forecast.host",
+            )  # fmt: skip
         small = [n for n in ("windows", "chunk") if getattr(self, n) < 1]
         if small or not 0 <= self.port < 65536:
             raise ConfigError(
@@ -253,6 +260,18 @@ class PublishConfig:
     folder: str = ""
     licence: str = "bsd-3-clause"
     contact: str = ""
+
+    def __post_init__(self) -> None:
+        if not LICENCE.fullmatch(self.licence):
+            raise ConfigError(
+                "a licence is named as hubs do, in letters, digits, points, plus and minus",
+                repr(self.licence), "For example bsd-3-clause, cc-by-4.0 or other.",
+                "publish.licence",
+            )  # fmt: skip
+        if not self.contact.isprintable():
+            raise ConfigError(
+                "a contact is one printable line", repr(self.contact), where="publish.contact"
+            )
 
 
 @dataclass(frozen=True)

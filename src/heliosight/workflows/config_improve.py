@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from heliosight.core.errors import ConfigError
 
 LEAST_ISSUES = 4  # fewer leave no error to the ceiling on some day
+MOST = 1_000_000  # of anything counted; more would take all memory before the first result
+MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ class ImproveConfig:
                 raise ConfigError(
                     "a count is at least 1", str(getattr(self, name)), where=f"improve.{name}"
                 )
+            most = MOST_SEEDS if name.endswith("seeds") else MOST
+            if getattr(self, name) > most:
+                raise ConfigError(
+                    f"a count is at most {most}", str(getattr(self, name)),
+                    "More would fill the memory before the first result.", f"improve.{name}",
+                )  # fmt: skip
         if self.knowable_issues < LEAST_ISSUES:
             raise ConfigError(
                 f"the error of what is knowable needs at least {LEAST_ISSUES} issue times",

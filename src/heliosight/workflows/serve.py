@@ -20,10 +20,11 @@ def serve(run: Run, archive: Archive) -> StageResult:
     config = run.config.forecast
     try:
         running = serving(config.host, config.port, archive)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that no name service takes is the latter
+        why = getattr(error, "strerror", None) or error
         raise ConfigError(
             "a server gets the address it is given",
-            f"{config.host}, port {config.port}: {error.strerror}",
+            f"{config.host}, port {config.port}: {why}",
             "Set forecast.port=0 for a free port.", "forecast.port",
         ) from error  # fmt: skip
     host, port = running.server_address[:2]
