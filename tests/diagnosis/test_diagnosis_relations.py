@@ -70,6 +70,7 @@ def test_a_parted_channel_that_is_not_read_or_still_helps_is_fine():
 def test_there_must_be_other_windows_and_enough_of_them():
     alone = outcome(diagnose(line(), windows(n=OWN), ASKED), "T26")
     assert alone.outcome == "not_applicable" and "Pass diagnose(..., data_times=)" in alone.reason
+    assert "relations are compared with other windows of the same data" in alone.reason
     few = outcome(asked(line(), past=400), "T26")
     assert few.outcome == "inconclusive" and "a range needs 4 spans of 8 blocks" in few.reason
 
