@@ -111,3 +111,14 @@ def test_a_manifest_that_is_no_json_is_refused(tmp_path):
 def test_digest_ignores_key_order():
     assert files.digest({"a": 1, "b": 2}) == files.digest({"b": 2, "a": 1})
     assert files.digest({"a": 1}) != files.digest({"a": 2})
+
+
+def test_arrays_of_objects_are_not_written(tmp_path):
+    with pytest.raises(RecordError, match="arrays are stored without pickle"):
+        files.write_npz(tmp_path / "x.npz", {"n": np.arange(3), "a": np.array([{}], dtype=object)})
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_npz_holds_what_it_was_given_and_nothing_else(tmp_path):
+    files.write_npz(tmp_path / "x.npz", {"n": np.arange(3)})
+    assert set(np.load(tmp_path / "x.npz").files) == {"n"}

@@ -64,9 +64,18 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Arrays without pickle, whole or not at all."""
+    """Arrays without pickle, whole or not at all.
+
+    Raises
+    ------
+    RecordError : an array holds objects, which only pickle could store.
+    """
+    objects = [name for name, array in arrays.items() if np.asarray(array).dtype.hasobject]
+    if objects:
+        found, do = f"objects in {', '.join(objects)}", "Give numbers or text of one width."
+        raise RecordError("arrays are stored without pickle", found, do, str(path))
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
+    np.savez_compressed(buffer, **dict(arrays))  # numpy below 2.1 would store `allow_pickle`
     write_bytes(path, buffer.getvalue())
 
 

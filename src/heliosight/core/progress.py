@@ -34,7 +34,7 @@ class Bar(Protocol):
 
 
 # Room for everything but the note, which is cut to what is left of the line.
-_FIXED_WIDTH = 72
+_FIXED_WIDTH = 76
 SHORT_SECONDS, LINE_SECONDS = 2.0, 30.0
 
 
@@ -73,7 +73,7 @@ class _LineBar:
     def _tell(self, now: float) -> None:
         rate = self._done / max(now - self._start, 1e-9)
         left = timedelta(seconds=round((self._total - self._done) / rate)) if rate else "?"
-        words = (f"{self._label:<22.22}", f"{self._done:g}/{self._total:g}", f"{rate:.3g}/s")
+        words = (f"{self._label:<26.26}", f"{self._done:g}/{self._total:g}", f"{rate:.3g}/s")
         sys.stderr.write(f"{' '.join(words)} left {left} {self._note}".rstrip() + "\n")
 
 
@@ -107,7 +107,7 @@ def bar(label: str, total: float) -> Iterator[Bar]:
         return
     one_line = Column(no_wrap=True)
     columns = (
-        TextColumn("{task.description:<22.22}", table_column=one_line),
+        TextColumn("{task.description:<26.26}", table_column=one_line),
         BarColumn(bar_width=10),
         TaskProgressColumn(table_column=one_line),
         MofNCompleteColumn(table_column=one_line),
