@@ -8,7 +8,7 @@ from scipy import stats
 from training_toys import SPEC, ToyModel, ToySource, issue_times, same_weights, weights_of
 
 from heliosight.core.errors import DataError, RecordError, SpecError
-from heliosight.training import fit_copula, load_weights, predict, read_log, save_weights
+from heliosight.training import fit_copula, load_weights, passed, predict, read_log, save_weights
 from heliosight.training.journal import Journal
 from heliosight.training.predict import score_correlation
 from heliosight.training.views import feature_views
@@ -83,6 +83,22 @@ def test_the_copula_is_the_correlation_of_normal_scores():
     assert np.allclose(np.diag(got), 1)
     assert np.array_equal(model.copula[0], got)
     assert model.copula[1] == 7
+
+
+def test_one_pass_gives_copula_and_forecast_to_the_bit():
+    source, times = ToySource(), issue_times(150)
+    twice, once = ToyModel(norm=False), ToyModel(norm=False)
+    once.load_state_dict(twice.state_dict())
+    want = fit_copula(twice, source, times, seed=3)
+    expected = predict(twice, source, times).arrays()
+
+    said = passed(once, source, times)
+    assert not any(batch.inputs or output.features for output, batch in said)
+    got = fit_copula(once, None, times, seed=3, said=said)
+    assert np.array_equal(got, want)
+    found = predict(once, None, times, said=said).arrays()
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(found[k], expected[k], equal_nan=True) for k in found)
 
 
 def test_a_known_correlation_is_found_through_holes():

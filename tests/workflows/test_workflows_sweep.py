@@ -3,15 +3,19 @@
 import csv
 import multiprocessing
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from hydra._internal.core_plugins import basic_launcher
 
 from heliosight.cli import main
+from heliosight.core.files import read_json
 from heliosight.core.records import Interval
+from heliosight.workflows import evaluate
 from heliosight.workflows.sweep import Job, job_folder, overrides_of, table_text, varied
 
+STORE = "data.type=store"
 CONFIGS = Path(__file__).parent / "configs"
 
 
@@ -25,7 +29,7 @@ def swept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
     assert main(words("data", f"run_dir={folder}")) == 0
     grid = ("model.series.features=8,16", "inputs.solar_wind.steps=56")
-    store = ("data.type=store", f"data.folder={folder / 'data'}")
+    store = (STORE, f"data.folder={folder / 'data'}")
     made = words("train", "--score", "-m", f"run_dir={folder}", *grid, *store)
     assert main(made) == 0
     return folder
@@ -46,6 +50,30 @@ def test_every_job_is_one_row_with_intervals(swept, capsys):
         low, value, high = (float(row[f"correlation_day_1{e}"]) for e in ("_low", "", "_high"))
         assert low < value < high
     assert (swept / "sweep.md").read_text().count("\n| ") == 2
+
+
+def test_references_shared_by_the_jobs_are_those_of_a_job_alone(swept):
+    key, known = next(iter(evaluate._MADE.items()))
+    job = next(swept.glob("*features=16*"))
+    shared = (job / "evaluate/table.md").read_bytes()
+    before = read_json(job / "evaluate/record.json")["record"]
+    evaluate._MADE.clear()
+    again = [f"run_dir={job}", "model.series.features=16", "inputs.solar_wind.steps=56"]
+    assert main(words("evaluate", "--force", *again, f"data.folder={swept}/data", STORE)) == 0
+    assert evaluate._MADE.keys() == {key} and evaluate._MADE[key] is not known
+    assert (job / "evaluate/table.md").read_bytes() == shared
+    after = read_json(job / "evaluate/record.json")["record"]
+    assert before.pop("provenance") != after.pop("provenance") and before == after
+
+
+def test_references_are_not_kept_where_no_job_follows(swept, tmp_path):
+    (job,) = swept.glob("*features=8*")
+    shutil.copytree(job, tmp_path / "run")
+    (tmp_path / "run/job.json").unlink()
+    more = ["model.series.features=8", "inputs.solar_wind.steps=56", STORE]
+    alone = [f"run_dir={tmp_path}/run", f"data.folder={swept}/data", *more]
+    assert main(words("evaluate", "--force", *alone)) == 0
+    assert not evaluate._MADE
 
 
 def test_a_job_without_a_score_is_named_and_is_a_fault(swept, capsys):

@@ -74,8 +74,8 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     if objects:
         found, do = f"objects in {', '.join(objects)}", "Give numbers or text of one width."
         raise RecordError("arrays are stored without pickle", found, do, str(path))
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **dict(arrays))  # numpy below 2.1 would store `allow_pickle`
+    buffer, named = io.BytesIO(), dict[str, Any](arrays)
+    np.savez_compressed(buffer, **named)  # numpy below 2.1 would store `allow_pickle`
     write_bytes(path, buffer.getvalue())
 
 

@@ -96,6 +96,42 @@ class RealExtras:
     facts: tuple[Fact, ...]
 
 
+@final
+@dataclass(frozen=True)
+class Known:
+    """What every table of one past holds whatever network stands in it.
+
+    Attributes
+    ----------
+    parts : columns of the ridges by group; systems : the groups of each ridge.
+    """
+
+    rows: Rows
+    parts: Mapping[str, np.ndarray]
+    systems: Mapping[str, tuple[str, ...]]
+    simple: References
+    ridges: References
+
+
+def known_table(
+    ap: SeriesTable,
+    wind: SeriesTable,
+    coronal_holes: SeriesTable | None,
+    folds: Sequence[Fold],
+    config: RealTableConfig,
+) -> Known:
+    """References and controls on the issue times of the folds, as `real_table` takes them."""
+    rows = Rows.of(ap, folds)
+    delays = config.shift_days if coronal_holes is not None else ()
+    parts = column_groups(ap, wind, coronal_holes, rows.issue_time, delays)
+    systems = {
+        **{name: groups for name, groups in RIDGES.items() if set(groups) <= set(parts)},
+        **{shifted(d): (*RIDGES["ridge_omni"], f"area{d}") for d in delays},
+    }
+    simple = simple_references(ap, rows)
+    return Known(rows, parts, systems, simple, ridge_references(rows, parts, systems))
+
+
 def real_table(
     ap: SeriesTable,
     wind: SeriesTable,
@@ -106,6 +142,7 @@ def real_table(
     other_thresholds: Mapping[str, np.ndarray] | None = None,
     pairs: Sequence[tuple[str, str]] = (),
     provenance: Provenance | None = None,
+    known: Known | None = None,
 ) -> tuple[list[Predictions], Scorecard, RealExtras]:
     """All references, controls and `others` on identical rows, one issue time every 3 h.
 
@@ -116,6 +153,7 @@ def real_table(
     others : forecasts of other systems (networks) on the same test spans, numbered alike; the
         table is then made on the rows that all have. other_thresholds : as in `scorecard`.
     pairs : further differences, `(system, other)`.
+    known : what `known_table` gave of the same tables, folds and config, else made here.
 
     Returns
     -------
@@ -123,29 +161,24 @@ def real_table(
     `ridge_omni_ch_shift13d`. Differences are to `config.reference` and to `ridge_omni`.
     """
     config = config or RealTableConfig()
-    rows = Rows.of(ap, folds)
-    delays = config.shift_days if coronal_holes is not None else ()
-    parts = column_groups(ap, wind, coronal_holes, rows.issue_time, delays)
-    systems = {
-        **{name: groups for name, groups in RIDGES.items() if set(groups) <= set(parts)},
-        **{shifted(d): (*RIDGES["ridge_omni"], f"area{d}") for d in delays},
-    }
-    simple = simple_references(ap, rows)
-    ridges = ridge_references(rows, parts, systems)
+    known = known or known_table(ap, wind, coronal_holes, folds, config)
+    simple, ridges, parts = known.simple, known.ridges, known.parts
+    delays = config.shift_days if "area" in parts else ()
     predictions = on_common_rows([*simple.predictions, *ridges.predictions, *others])
     thresholds = {**simple.thresholds, **ridges.thresholds, **(other_thresholds or {})}
+    gains = ((a, GAIN[1]) for a in (GAIN[0], *map(shifted, delays)) if a in known.systems)
     card = scorecard(
         predictions,
         config.reference,
-        pairs=[*pairs, *((a, GAIN[1]) for a in (GAIN[0], *map(shifted, delays)) if a in systems)],
+        pairs=[*pairs, *gains],
         thresholds=thresholds,
         config=config.scoring,
-        fold_names=[fold.name for fold in folds],
+        fold_names=[fold.name for fold in known.rows.folds],
         provenance=provenance,
         notes=_notes(ridges),
     )
     week = np.concatenate([parts["ap"][:, : features.HISTORY_STEPS], parts["wind"]], 1)
-    leaks = leakage_table(rows, week, config.scoring.seed) if config.leakage else ()
+    leaks = leakage_table(known.rows, week, config.scoring.seed) if config.leakage else ()
     columns = {name: part.shape[1] for name, part in parts.items()}
     facts = known_facts(card, leaks, delays)
     extras = RealExtras(thresholds, ridges.strengths, ridges.missing, columns, leaks, facts)

@@ -8,7 +8,7 @@ from heliosight.training.journal import read_log
 from heliosight.training.lessons import teacher_spec
 from heliosight.training.loop import TrainResult, train
 from heliosight.training.losses import NOAA_STORM_WEIGHTS, ContrastiveConfig, LossConfig
-from heliosight.training.predict import fit_copula, predict
+from heliosight.training.predict import fit_copula, passed, predict
 from heliosight.training.stages import (
     FIELD_CURRICULUM,
     PROGRESSIVE,
@@ -39,6 +39,7 @@ __all__ = [
     "Transferred",
     "fit_copula",
     "load_weights",
+    "passed",
     "predict",
     "read_log",
     "save_weights",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,25 @@ from heliosight.core.progress import track
 from heliosight.training.distributed import current_team
 from heliosight.training.protocol import Trainable
 
+Passed = Sequence[tuple[ModelOutput, Batch]]
+
 LEADS_A_DAY = 8
 # PIT values are kept this far from 0 and 1, where the normal score is infinite.
 PIT_EDGE = 1e-4
+
+
+def passed(
+    model: Trainable, source: WindowSource, issue_times: np.ndarray, batch_size: int = 64
+) -> Passed:
+    """What the network says of windows `(N,)`, each once in ascending order, without their inputs.
+
+    A copula and a forecast of the same windows are then made without a second pass.
+    """
+    times = np.unique(np.asarray(issue_times, np.int64))
+    return [
+        (ModelOutput(output.forecast), replace(batch, inputs={}, observed={}))
+        for output, batch in _outputs(model, source, times, batch_size, "forecast validation")
+    ]
 
 
 def predict(
@@ -31,6 +48,7 @@ def predict(
     batch_size: int = 64,
     name: str = "model",
     fold: int | np.ndarray = 0,
+    said: Passed | None = None,
 ) -> Predictions:
     """Forecasts of `issue_times` `(N,)`, in ascending order of time, each once.
 
@@ -40,6 +58,7 @@ def predict(
     Parameters
     ----------
     fold : walk-forward fold, one for all or `(N,)` in the order of `issue_times`.
+    said : what `passed` gave of these very windows; the network is then not run again.
 
     Raises
     ------
@@ -49,28 +68,35 @@ def predict(
     if not len(times):
         raise SpecError("a forecast needs issue times", "none", where=name)
     team = current_team()
-    mine = times[team.share]
+    share = times if said is not None else times[team.share]
     # a process with nothing to do computes one window for its shapes and gives none of it
-    asked = mine if len(mine) else times[:1]
+    asked = share if len(share) else times[:1]
     rows: list[dict[str, np.ndarray]] = []
     levels = np.zeros(0)
-    for output, batch in _outputs(model, source, asked, batch_size, f"forecast {name}"):
+    for output, batch in said or _outputs(model, source, asked, batch_size, f"forecast {name}"):
         rows.append(_rows(model, output, batch))
         # float32 keeps 0.05 as 0.0500000007; every system must carry the very same levels
         levels = np.round(_array(output.forecast.levels), 6)
-    own = {key: np.concatenate([r[key] for r in rows])[: len(mine)] for key in rows[0]}
-    columns = {key: team.gather(x, len(times)) for key, x in own.items()}
+    own = {key: np.concatenate([r[key] for r in rows])[: len(share)] for key in rows[0]}
+    shared = said is None
+    columns = {key: team.gather(x, len(times)) if shared else x for key, x in own.items()}
     folds = np.broadcast_to(np.asarray(fold, np.int64), len(issue_times))[place]
     return Predictions(name=name, issue_time=times, levels=levels, fold=folds, **columns)
 
 
 def fit_copula(
-    model: Trainable, source: WindowSource, times: np.ndarray, batch_size: int = 64, seed: int = 0
+    model: Trainable,
+    source: WindowSource,
+    times: np.ndarray,
+    batch_size: int = 64,
+    seed: int = 0,
+    said: Passed | None = None,
 ) -> np.ndarray:
     """Correlation `(L, L)` of the normal scores of the PIT; also given to `model.set_copula`.
 
     z = Phi^-1(F(y)) per lead, correlated over the issue times `(N,)` where both leads were
     observed (Pinson & Girard 2012, Appl. Energy 96, 12, section 3.2), then made positive definite.
+    `said` as in `predict`.
 
     Raises
     ------
@@ -79,12 +105,8 @@ def fit_copula(
     """
     if not hasattr(model, "set_copula"):
         raise SpecError("a copula needs a model with `set_copula`", type(model).__name__)
-    scores = np.concatenate(
-        [
-            _normal_scores(output, batch)
-            for output, batch in _outputs(model, source, times, batch_size, "copula")
-        ]
-    )
+    outputs = said or _outputs(model, source, times, batch_size, "copula")
+    scores = np.concatenate([_normal_scores(output, batch) for output, batch in outputs])
     correlation = score_correlation(scores)
     model.set_copula(correlation, seed)
     return correlation

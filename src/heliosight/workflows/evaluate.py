@@ -7,16 +7,26 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from heliosight.core import records
+from heliosight.core.config import dump
+from heliosight.core.files import digest
 from heliosight.core.predictions import Predictions
 from heliosight.core.records import Scorecard
-from heliosight.evaluation.real import RealExtras, RealTableConfig, real_table
+from heliosight.core.tables import SeriesTable
+from heliosight.evaluation.real import (
+    Known,
+    RealExtras,
+    RealTableConfig,
+    known_table,
+    real_table,
+)
 from heliosight.evaluation.table import facts_text, full_text, interval_table, leakage_text
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.study import Study, study_of
-from heliosight.workflows.sweep import swept
+from heliosight.workflows.sweep import is_job, swept
 from heliosight.workflows.trained import predictions, system_hash, thresholds
 
 TABLE = "table.md"
+_MADE: dict[str, Known] = {}
 
 
 def run(run: Run, verb: str = "") -> StageResult:
@@ -47,22 +57,37 @@ def _score(
     key: str,
     parents: Mapping[str, str],
 ) -> Scorecard:
-    names = list(trained)
+    names, tables = list(trained), _tables(study)
     pairs = [(names[0], other) for other in names[1:]]
     systems, card, extras = real_table(
-        study.series("geomagnetic"),
-        study.series("solar_wind"),
-        study.series("coronal_holes") if study.has_series("coronal_holes") else None,
+        *tables,
         study.folds,
         config,
         list(trained.values()),
         {name: thresholds(study, name) for name in trained},
         pairs=pairs,
         provenance=study.run.provenance(key, {"data": study.store.hash, **parents}),
+        known=_known(study, config),
     )
     text = _text(card, systems, extras, study.run.config.data.type == "archives")
     records.save(study.run.folder / "evaluate", card, files={TABLE: text.encode()})
     return card
+
+
+def _tables(study: Study) -> tuple[SeriesTable, SeriesTable, SeriesTable | None]:
+    """Index, wind and hole area of the store, the last where it has one."""
+    area = study.series("coronal_holes") if study.has_series("coronal_holes") else None
+    return study.series("geomagnetic"), study.series("solar_wind"), area
+
+
+def _known(study: Study, config: RealTableConfig) -> Known:
+    """References of the study's past; a sweep's are kept for the next job of this process."""
+    key = digest([study.store.hash, study.split_hash, dump(config)])
+    known = _MADE.get(key) or known_table(*_tables(study), study.folds, config)
+    _MADE.clear()  # one past at a time, and none where no job follows: it holds all their columns
+    if is_job(study.run.folder):
+        _MADE[key] = known
+    return known
 
 
 def _text(card: Scorecard, systems: Sequence[Predictions], extras: RealExtras, real: bool) -> str:

@@ -46,6 +46,11 @@ def job_folder(sweep: Path, overrides: str) -> Path:
     return sweep / name
 
 
+def is_job(folder: Path) -> bool:
+    """Whether a run directory is a job's of a sweep."""
+    return (folder / JOB).is_file()
+
+
 @final
 @dataclass(frozen=True)
 class Job:

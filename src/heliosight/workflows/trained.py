@@ -19,6 +19,7 @@ from heliosight.training import (
     TrainResult,
     fit_copula,
     load_weights,
+    passed,
     predict,
     train,
     weights_bytes,
@@ -76,7 +77,8 @@ def _train(
     fold, config = study.folds[number], study.run.config
     windows, tune = study.windows(system), study.times(system, fold.validation)
     model, result = learned(study, system, number, work)
-    fit_copula(model, windows, tune, seed=config.seed)
+    said = passed(model, windows, tune)
+    fit_copula(model, windows, tune, seed=config.seed, said=said)
     forecast = predict(model, windows, study.times(system, fold.test), name=system, fold=number)
     record = TrainedRun(
         provenance=study.run.provenance(key, {"data": study.store.hash}),
@@ -91,7 +93,8 @@ def _train(
         seconds=result.seconds,
     )
     files = {WEIGHTS: weights_bytes(model), LOG: result.log.read_bytes()}
-    arrays = {**forecast.arrays(), THRESHOLDS: warning_thresholds(predict(model, windows, tune))}
+    past = predict(model, windows, tune, said=said)
+    arrays = {**forecast.arrays(), THRESHOLDS: warning_thresholds(past)}
     records.save(folder, record, arrays, files)
     return record
 
