@@ -61,10 +61,12 @@ def randomisation(method: Method, found: Attribution, question: Question) -> Sel
         other = method(question)
     mine, theirs = _flat(found, question.modality), _flat(other, question.modality)
     spoken = (mine != 0) | (theirs != 0)
+    rule = f"rank correlation with the map of shuffled weights stays below {SAME_MAP}"
+    if not spoken.any():
+        return SelfCheck("weight randomisation", False, 1.0, rule, "both maps are zero everywhere")
     same = _spearman(mine[spoken], theirs[spoken])
     before, after = entropy(mine), entropy(theirs)
     rise = (after - before) / before if before > 0 else 0.0
-    rule = f"rank correlation with the map of shuffled weights stays below {SAME_MAP}"
     reason = f"correlation {same:.2f}, entropy changes by {rise:+.1%}"
     return SelfCheck("weight randomisation", same < SAME_MAP, same, rule, reason)
 

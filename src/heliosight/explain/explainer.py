@@ -16,6 +16,7 @@ from heliosight.core.records import Explanation, SelfCheck
 from heliosight.explain import checks
 from heliosight.explain.attribution import Attribution
 from heliosight.explain.channels import channel_maps
+from heliosight.explain.credit import attended, credit
 from heliosight.explain.evaluator import evaluator_for, floating
 from heliosight.explain.gradcam import FORMS, Form, grad_cam
 from heliosight.explain.gradients import (
@@ -238,6 +239,8 @@ def _importance(question: Question, batch: Batch, context: Batch | None) -> tupl
         names = spec.modalities[name].variables if name in spec.modalities else ()
         found.append(run(elements(windows, name, "steps"), f"{name} steps"))
         found.append(run(elements(windows, name, "variables", names), f"{name} variables"))
+    if not question.config.quick:
+        found += [credit(question, batch, context), *attended(question, question.batch)]
     return tuple(found)
 
 

@@ -28,6 +28,13 @@ def label_family(name: str, modalities: Mapping[str, ModalitySpec]) -> str:
     return "channel" if modality is not None and modality.kind == "images" else "short"
 
 
+def importance_axis(profile: Mapping[str, Any], words: Words) -> str:
+    """What the bars of a profile are: a change, a share of the credit, or weights."""
+    kind = profile["name"].split(" ")[0]
+    key = kind if kind in ("shapley", "attention") else "importance"
+    return words(f"{key}_axis", units=profile["units"])
+
+
 def importance_chart(profile: Mapping[str, Any], names: Names, words: Words, stamp: str) -> Markup:
     """A bar with its interval per modality, channel or variable; without one, the bar alone."""
     values = [float(v) for v in profile["value"]]
@@ -45,9 +52,7 @@ def importance_chart(profile: Mapping[str, Any], names: Names, words: Words, sta
             panel.bar((low, high), (k + 0.46, k + 0.54), "whisker")
     panel.vline(0, "zero")
     ticks = nice_ticks(*panel.x)
-    panel.x_axis(
-        ticks, [number(t) for t in ticks], words("importance_axis", units=profile["units"])
-    )
+    panel.x_axis(ticks, [number(t) for t in ticks], importance_axis(profile, words))
     panel.frame()
     title = words("importance_alt", name=words.name("modality", profile["name"].split(" ")[0]))
     return document(WIDTH, 16 + panel.height + 42, [panel], title, stamp=stamp)

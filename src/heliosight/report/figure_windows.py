@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from heliosight.core.records_explain import AttributionSurvey
 from heliosight.core.spec import ModalitySpec
 from heliosight.report.chart_attribution import hours_before, method_words, spacing
 from heliosight.report.chart_structures import largest, name
-from heliosight.report.chart_windows import DISC, label_family
+from heliosight.report.chart_windows import DISC, importance_axis, label_family
 from heliosight.report.colours import LOWERS, RAISES, common_scale, hex_colour
 from heliosight.report.figure_attribution import EN, signed_map
 from heliosight.report.figure_forecast import MM
@@ -58,7 +59,7 @@ def importance_figures(
 ) -> Iterator[tuple[str, Figure]]:
     """One figure a profile, 90 mm wide: bars with intervals, against time for steps."""
     for profile in profiles:
-        stem = "importance_" + "_".join(profile["name"].split(" "))
+        stem = "importance_" + re.sub(r"[ .]", "_", profile["name"])
         if profile["name"].endswith(" steps"):
             yield stem, _steps_figure(profile, modalities)
         else:
@@ -77,7 +78,7 @@ def _bars_figure(profile: Mapping[str, Any], modalities: Mapping[str, ModalitySp
             axis.plot([low, high], [k, k], color="black", lw=0.8)
     axis.set_yticks(places, names)
     axis.invert_yaxis()
-    axis.set_xlabel(EN("importance_axis", units=profile["units"]))
+    axis.set_xlabel(importance_axis(profile, EN))
     figure.suptitle(_how(profile), fontsize=5)
     return figure
 

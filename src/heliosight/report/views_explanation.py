@@ -147,6 +147,12 @@ def _at(names: list[str], place: int) -> str:
     return names[place] if place < len(names) else ""
 
 
+def _group(words: Words, family: str, label: str) -> str:
+    """`images -28..-22` by the word for the modality; other labels by their family's."""
+    name, _, span = label.partition(" ")
+    return f"{words.name('modality', name)} {span}" if span else words.name(family, label)
+
+
 @final
 @dataclass(frozen=True)
 class ManyWindows:
@@ -165,7 +171,7 @@ def many_windows(inputs: ReportInputs, words: Words, stamp: str) -> ManyWindows:
         if name.endswith(" steps"):
             continue
         family = label_family(name, modalities)
-        names = [words.name(family, label) for label in profile["labels"]]
+        names = [_group(words, family, label) for label in profile["labels"]]
         bars.append((name, importance_chart(profile, names, words, stamp), profile["how"]))
     drawn: tuple[Markup, ...] = ()
     if inputs.survey is not None:

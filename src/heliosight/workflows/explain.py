@@ -16,6 +16,7 @@ from heliosight.core.errors import ConfigError
 from heliosight.core.files import folder_in_making, is_sealed, verify, write_json
 from heliosight.core.records import Explanation
 from heliosight.explain import ExplanationSet, explain
+from heliosight.explain.credit import of_one_window
 from heliosight.explain.export import netcdf_of
 from heliosight.workflows import explain_score, explain_survey
 from heliosight.workflows.evaluate import first_storm
@@ -165,7 +166,8 @@ def _importance_lines(profiles: list[dict[str, Any]]) -> list[str]:
                 p["labels"], p["value"], p["low"], p["high"], strict=True
             )
         ]
-        lines.append(f"importance of {p['name']} [{p['units']}]: {', '.join(parts)}")
+        head = p["name"] if of_one_window(p["name"]) else f"importance of {p['name']}"
+        lines.append(f"{head} [{p['units']}]: {', '.join(parts)}")
     return lines
 
 
