@@ -20,6 +20,9 @@ DISC = 1 / 0.78  # half a frame in solar radii
 Names = Sequence[str]
 
 
+AXES = {"shapley": "shapley_axis", "attention": "attention_axis"}
+
+
 def label_family(name: str, modalities: Mapping[str, ModalitySpec]) -> str:
     """Words for a profile's labels: modalities, channels, or variables with units."""
     if name == "modalities":
@@ -30,9 +33,8 @@ def label_family(name: str, modalities: Mapping[str, ModalitySpec]) -> str:
 
 def importance_axis(profile: Mapping[str, Any], words: Words) -> str:
     """What the bars of a profile are: a change, a share of the credit, or weights."""
-    kind = profile["name"].split(" ")[0]
-    key = kind if kind in ("shapley", "attention") else "importance"
-    return words(f"{key}_axis", units=profile["units"])
+    key = AXES.get(profile["name"].split(" ")[0], "importance_axis")
+    return words(key, units=profile["units"])
 
 
 def importance_chart(profile: Mapping[str, Any], names: Names, words: Words, stamp: str) -> Markup:
