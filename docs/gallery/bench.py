@@ -14,15 +14,17 @@ import torch
 from torch import nn
 
 from heliosight.core.batch import Batch
+from heliosight.core.ports import WindowSource
 from heliosight.core.progress import note
 from heliosight.core.records import Finding
 from heliosight.core.tables import SeriesTable
 from heliosight.diagnosis import CHECKS, DiagnosisConfig
-from heliosight.diagnosis.evidence import Evidence
+from heliosight.diagnosis.evidence import Evidence, evenly
 from heliosight.diagnosis.running import run_all
 from heliosight.models import Forecaster
 from heliosight.subject import Subject, examine, wrap
 from heliosight.workflows.certify_models import Wanted, trained
+from heliosight.workflows.certify_windows import Handed
 from heliosight.workflows.certify_worlds import World, keep_sun, world
 from heliosight.zoo.explainers import gradient_x_input
 from heliosight.zoo.faults import FaultConfig, plant
@@ -43,9 +45,9 @@ def bench() -> Path:
 
 
 @cache
-def place(law: str = "plain") -> World:
+def place(law: str = "plain", copy: float = 0.0) -> World:
     """The world under a law; see `heliosight.zoo.worlds`."""
-    return world(keep_sun(bench(), SPECTRUM, False), SPECTRUM, law)
+    return world(keep_sun(bench(), SPECTRUM, False), SPECTRUM, law, copy)
 
 
 def made(recipe: Recipe = PLAIN, architecture: str = "concat") -> tuple[Forecaster, list[Any]]:
@@ -60,6 +62,7 @@ class Case:
     """A model on windows it has not learned from, ready to be asked.
 
     title : what is healthy or ill about it.
+    learned : the world it was trained in, for checks that compare with those windows.
     """
 
     title: str
@@ -68,12 +71,19 @@ class Case:
     log: Sequence[Any] = ()
     explainers: dict[str, Callable[..., Any]] = field(default_factory=dict)
     level: str = "standard"
+    learned: World | None = None
 
     @cached_property
     def evidence(self) -> Evidence:
         """What the checks look at, computed once."""
         config = replace(CONFIG, level=self.level)
-        return Evidence(self.subject, self.batch, config, self.explainers, self.log)
+        return Evidence(self.subject, self.batch, config, self.explainers, self.log, self._past())
+
+    def _past(self) -> tuple[WindowSource, np.ndarray] | None:
+        if self.learned is None:
+            return None
+        source = Handed(self.batch, self.learned)
+        return source, source.all_times[evenly(len(source.all_times), CONFIG.probed)]
 
     def findings(self, check: str) -> list[Finding]:
         """Answers of one check."""
@@ -81,9 +91,9 @@ class Case:
             return run_all([BY_ID[check]], self.evidence, 1)[0]
 
 
-def windows(law: str = "plain") -> Batch:
+def windows(law: str = "plain", copy: float = 0.0) -> Batch:
     """Daily windows of a span after the training."""
-    found = place(law)
+    found = place(law, copy)
     return found.batch(found.span(1))
 
 
@@ -96,17 +106,24 @@ def case(
     surgery: Callable[[Forecaster], None] | None = None,
     explainer: Callable[..., Any] = gradient_x_input,
     level: str = "standard",
+    law: str = "",
+    compared: bool = False,
 ) -> Case:
-    """A trained model, with faults planted in it or in what it is given."""
+    """A trained model, with faults planted in it or in what it is given.
+
+    law : of the windows, where it is not the one learned; compared : with the windows learned from.
+    """
     model, log = made(recipe, architecture)
     plant(model, faults)
     if surgery is not None:
         surgery(model)
-    batch = windows(recipe.law)
+    batch = windows(law or recipe.law, 0.0 if law else recipe.copy)
     batch = through_loader(batch, loader) if loader else batch
     name = getattr(explainer, "__name__", "explainer")
-    subject = wrap(model, place(recipe.law).windows.spec, name=title)
-    return Case(title, subject, batch, log, {name: explainer}, level)
+    learned = place(recipe.law, recipe.copy)
+    subject = wrap(model, learned.windows.spec, name=title)
+    past = learned if compared else None
+    return Case(title, subject, batch, log, {name: explainer}, level, past)
 
 
 @cache

@@ -75,6 +75,7 @@ def away(subject: object, batch: Batch) -> Tensor:
 
 
 CORNER = Recipe("corner")  # a signal off the centre, or "look at the centre" explains it too
+SHORTCUT = Recipe(law="with_copy", copy=0.9)
 LOW = images("forget_bias", 6.0)
 SHOWN: dict[str, Shown] = {
     "T1": Shown(
@@ -138,6 +139,25 @@ SHOWN: dict[str, Shown] = {
             "ill: 211 is a copy of 193", loader=LoaderFault("duplicate_channel", "images", 1)
         ),
         draw.dots(0.01),
+    ),
+    "T25": Shown(
+        lambda: case("healthy", compared=True),
+        lambda: case(
+            "ill: 193 arrives four times as bright",
+            loader=LoaderFault("scaled_channel", "images", 0, 4.0),
+            compared=True,
+        ),
+        draw.dots(1.0),
+    ),
+    "T26": Shown(
+        lambda: case("healthy", compared=True),
+        lambda: case(
+            "ill: kp told of the images, and does not any more",
+            recipe=SHORTCUT,
+            law="broken_copy",
+            compared=True,
+        ),
+        draw.dots(1.0),
     ),
     "T12": Shown(
         healthy,
