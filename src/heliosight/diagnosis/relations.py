@@ -129,7 +129,8 @@ def relations(evidence: Evidence) -> dict[tuple[str, int], Relation]:
     if past is None:
         raise NotApplicable(
             "relations are compared with other windows of the same data", "none",
-            "Pass diagnose(..., data_times=), the windows learned from among them.",
+            "Pass diagnose(..., data_times=), the windows learned from among them; on the command "
+            "line they are the data outside subject.first and subject.end.",
         )  # fmt: skip
     here, there = int(own.rows.max()) + 1, int(past.rows.max()) + 1
     if here < least or there < FEWEST * least:
