@@ -14,9 +14,9 @@ from heliosight.report.svg import Panel, document, nice_ticks
 
 WIDTH, LEFT, ROW = 760.0, 330.0, 17.0
 GROUPS = {
-    "Headline": ("sensitivity", "specificity", "first cause"),
+    "Headline": ("sensitivity", "specificity", "first cause", "prescriptions"),
     "Faults": ("sensitivity of",),
-    "Healthy models": ("specificity by kind", "false alarms", "prescriptions"),
+    "Healthy models": ("specificity by kind", "false alarms"),
     "Foreign models": ("foreign models",),
     "Manner": ("abstention", "stability"),
     "Published rules of thumb on the same models": ("rule of thumb",),
