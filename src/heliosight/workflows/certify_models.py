@@ -41,7 +41,7 @@ from heliosight.zoo.recipes import Recipe
 
 WEIGHTS, LOG = "weights.safetensors", "log.jsonl"
 RATE, EPOCHS, EPOCH_WINDOWS, BATCH = 3e-3, 14, 960, 64
-QUICK_EPOCHS, QUICK_WINDOWS = 6, 448
+QUICK_EPOCHS, QUICK_WINDOWS = 12, 448
 TRAINED_BY = (
     "sun", "models", "training", "zoo/worlds.py", "zoo/recipes.py", "zoo/architectures.py",
     "workflows/certify_models.py", "workflows/certify_worlds.py",
