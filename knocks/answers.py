@@ -12,6 +12,24 @@ ANSWERS: dict[tuple[str, str, str], str] = {
     ): "a random number equals the share with probability 0",
     ("diagnosis/sums.py", "Columns.split", "True -> False"): "as many parts are cut as there are "
     "names, so strict never speaks",
+    (
+        "data/windows.py",
+        "Windows.issue_times",
+        "share >= min_observed - 1e-09 -> share > min_observed - 1e-09",
+    ): "a share of places is no round number less 1e-9",
+    ("data/windows.py", "Windows._issue", "1 -> 2"): "numpy takes any length below 0 for the one "
+    "that follows from the others",
+    ("diagnosis/blocks.py", "effective_size", "3 -> 4"): "three values less their mean sum to 0, "
+    "so their lag-one correlation is below 0 and counts as 0: three, as without one",
+    ("diagnosis/blocks.py", "effective_size", "len(values) < 3 -> len(values) <= 3"): "as above",
+    (
+        "evaluation/metrics.py",
+        "_variance",
+        "variance > 1e-10 * np.maximum(ss / n, 1e-300) -> "
+        "variance >= 1e-10 * np.maximum(ss / n, 1e-300)",
+    ): "a variance of rounding is no exact multiple of the mean square",
+    ("evaluation/metrics.py", "crps", "True -> False"): "there is a weight for each level, so "
+    "strict never speaks",
     ("data/windows.py", "Windows.issue_times", "min_observed > 0 -> min_observed >= 0"): "every "
     "observed share is at least 0",
 }

@@ -21,7 +21,7 @@ import pytest
 from mutants import ALL, SOURCES, Mutant, put_in_place
 
 QUIET = ["-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:timeout", "-o", "addopts="]
-SECONDS = 60  # of processor time, after which a mutant counts as one that never ends
+SECONDS, MEMORY = 20, 2 << 30  # more processor time or room and a mutant counts as noticed
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Bench:
         return sorted(able, key=lambda i: (line not in self.seen[i].lines, self.seen[i].seconds))
 
     def _all_pass(self, mutant: Mutant, tests: list[Path]) -> bool:
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        _limit()
         if not put_in_place(mutant):
             return pytest.main([*QUIET, *map(str, tests)]) == 0
         items = self.noticing(mutant)
@@ -105,6 +105,13 @@ class Bench:
             raise RuntimeError("a test must pass where nothing is changed")
         seconds = time.process_time() - started
         return Seen([list(pair) for pair in functions], [list(pair) for pair in lines], seconds)
+
+
+def _limit() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    room = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))
 
 
 def _passes(item: Any, following: Any) -> bool:

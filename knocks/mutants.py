@@ -105,7 +105,7 @@ def _can_change(node: ast.AST) -> bool:
     if isinstance(node, ast.Name):
         return node.id in TWINS
     if isinstance(node, ast.Return):
-        return node.value is not None
+        return node.value is not None and ast.unparse(node.value) != "None"
     return isinstance(node, ast.If | ast.IfExp) or (
         isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert | ast.USub)
     )

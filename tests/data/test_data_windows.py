@@ -133,7 +133,7 @@ def test_batches_equal_the_plain_loop(latency, jitter):
 
 def test_kinds_shapes_and_the_port():
     windows = Windows(world(), SPEC)
-    assert isinstance(windows, WindowSource)
+    assert isinstance(windows, WindowSource) and windows.spec is SPEC
     batch = windows.batch(np.array([START + 30 * DAY, START + 31 * DAY]))
     assert batch.inputs["images"].shape == (2, 2, 5, 4, 4)
     assert batch.inputs["images"].dtype == torch.uint8
@@ -251,6 +251,8 @@ def test_shift_moves_frames_only_into_the_past():
         windows.batch(issue, np.array([-1]))
     with pytest.raises(SpecError, match="image_shift is"):
         windows.batch(issue, np.array([1, 1]))
+    with pytest.raises(SpecError, match="smallest -1"):
+        windows.batch(np.array([issue[0], issue[0]]), np.array([0, -1]))
 
 
 def test_old_newest_frame_leaves_the_newest_slots_unobserved():
@@ -349,6 +351,8 @@ def test_a_window_longer_than_its_store_is_refused():
 def test_an_issue_time_off_the_lead_grid_is_refused():
     with pytest.raises(SpecError, match=r"multiple of 3 h.*2015-01-01T01:00"):
         Windows(world(days=3), SPEC).batch(np.array([START + HOUR]))
+    with pytest.raises(SpecError, match=r"multiple of 3 h.*2015-01-01T01:00"):
+        Windows(world(days=3), SPEC).batch(np.array([START, START + HOUR]))
 
 
 @pytest.mark.accuracy
@@ -410,3 +414,50 @@ def test_a_window_exactly_as_long_as_its_table_is_not_refused(steps):
     else:
         with pytest.raises(SpecError, match="a window is no longer than its store"):
             windows.issue_times(START, START + DAY)
+
+
+def late_by(hours, steps=5):
+    """Windows over five frames, the first some hours after its slot, without all targets."""
+    times = START + HOUR * np.array([0, 6, 12, 18, 24])
+    times[0] += round(hours * HOUR)
+    flags, known = np.zeros((5, 1), np.uint8), START + STEP * np.arange(7)
+    frames = np.ones((5, 1, 4, 4), np.uint8)
+    tables = {
+        "images": ImageTable("images", times, 6 * HOUR, ("aia_193",), frames, flags, 0),
+        "geomagnetic": SeriesTable(
+            "geomagnetic", known, STEP, ("ap",), np.ones((7, 1), np.float32),
+            np.zeros((7, 1), np.uint8), 0,
+        ),
+    }  # fmt: skip
+    images = ModalitySpec("images", "images", ("aia_193",), steps, 6, size=4)
+    return Windows(tables, ForecastSpec({"images": images}))
+
+
+@pytest.mark.parametrize(("hours", "found"), [(2.4, [24, 27]), (3, [])])
+def test_a_first_frame_stands_for_a_slot_less_than_half_a_cadence_before_it(hours, found):
+    times = late_by(hours).issue_times(START, START + 30 * HOUR, complete_target=False)
+    assert ((times - START) // HOUR).tolist() == found
+
+
+@pytest.mark.parametrize("hours", [2.4, 3])
+def test_a_window_half_a_cadence_longer_than_its_frames_is_not_refused(hours):
+    assert not len(late_by(hours).issue_times(START, START + 30 * HOUR))
+    with pytest.raises(SpecError, match="a window is no longer than its store"):
+        late_by(3.1).issue_times(START, START + 30 * HOUR)
+
+
+def test_a_window_that_runs_on_past_its_frames_is_not_refused_for_those_that_begin_too_early():
+    times = late_by(0, steps=8).issue_times(START, START + 60 * HOUR, complete_target=False)
+    assert times[0] == START + 42 * HOUR and times[-1] == START + 57 * HOUR
+
+
+def test_a_place_without_a_row_was_never_known():
+    tables = world(holes=0.0)
+    wind = tables["solar_wind"]
+    gone = wind.times == START + 30 * DAY - 2 * STEP
+    tables["solar_wind"] = replace(
+        wind, times=wind.times[~gone], values=wind.values[~gone], flags=wind.flags[~gone]
+    )
+    times = Windows(tables, SPEC).times(np.array([START + 30 * DAY]))
+    assert times.available["wind"][0, -2] == -1
+    assert (np.delete(times.available["wind"][0], -2) > START).all()

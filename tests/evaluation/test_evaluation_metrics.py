@@ -259,3 +259,12 @@ def test_all_scores_are_those_of_their_parts() -> None:
         assert found["brier"] == pytest.approx(np.mean((chance - event) ** 2))
         assert found["pod"] == pytest.approx((chance >= 0.3)[event > 0].mean())
     assert metrics.scores(p)["brier"] == metrics.scores(p, storm=0)["brier"]
+
+
+@pytest.mark.parametrize("n", [2, 30, 3000])
+def test_a_small_variance_is_one_whatever_the_number_of_rows(n):
+    observed = 1 + 1e-4 * np.resize([-1.0, 1.0], n)
+    found = metrics.continuous(metrics.moments(observed[:, None], observed[:, None]).sum((0, 1)))
+    assert found["slope"] == pytest.approx(1.0) and found["sigma_ratio"] == 1.0
+    still = metrics.continuous(metrics.moments(np.ones((n, 1)), observed[:, None]).sum((0, 1)))
+    assert np.isnan(still["slope"]) and still["sigma_ratio"] != 0

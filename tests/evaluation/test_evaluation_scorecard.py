@@ -240,10 +240,26 @@ def test_quantiles_are_those_of_numpy(values, q):
     assert quantile_of(ordered, q) == np.quantile(ordered, q)
 
 
+def test_a_quantile_beyond_the_middle_is_counted_from_above_as_numpy_does():
+    for low, high, q in (
+        (0.1, 0.4000000000000001, 0.5),
+        (-4.9726149982985195, 3.158535541215322, 0.6),
+    ):
+        ordered = np.array([low, high])
+        assert quantile_of(ordered, q) == np.quantile(ordered, q) != low + (high - low) * q
+
+
+def test_a_block_is_as_long_as_its_rows_and_one_second():
+    """Two rows a second apart, in blocks of a second, are two blocks; nearer to none is one."""
+    found = Blocks.of(np.array([7, 8]), np.zeros(2, int), 1 / 86400)
+    assert found.row.tolist() == [0, 1] and found.fold.tolist() == [0, 0]
+    assert Blocks.of(np.array([7, 8]), np.zeros(2, int), 27.0).fold.tolist() == [0]
+
+
 def test_an_interval_that_ends_at_zero_resolves_nothing() -> None:
     assert not resolved(Interval(1.0, 0.0, 2.0)) and not resolved(Interval(-1.0, -2.0, 0.0))
     assert resolved(Interval(-1.0, -2.0, -0.5))
-    assert not resolved(Interval(1.0, 0.5, None)) and not resolved(Interval(-1.0, None, -0.5))
+    assert resolved(Interval(1.0, 0.5, None)) is resolved(Interval(-1.0, None, -0.5)) is False
 
 
 def test_a_percentile_interval_is_of_the_draws_alone() -> None:

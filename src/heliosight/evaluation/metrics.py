@@ -102,14 +102,14 @@ def event_terms(probability: np.ndarray, event: np.ndarray, limit: np.ndarray) -
         none was chosen (then the contingency table stays empty).
     """
     known = np.isfinite(probability) & np.isfinite(event)
-    p, o = np.where(known, probability, 0.0), np.where(known, event, 0.0)
+    o = np.where(known, event, 0.0)
     decided = known & np.isfinite(limit)
-    warned = decided & (p >= np.nan_to_num(limit, nan=np.inf))
+    warned = decided & (probability >= np.nan_to_num(limit, nan=np.inf))
     occurred = o > 0
     terms = (
         known,
         o,
-        np.where(known, (p - o) ** 2, 0.0),
+        np.where(known, (probability - o) ** 2, 0.0),
         decided,
         warned & occurred,
         warned & ~occurred,
