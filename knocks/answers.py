@@ -28,6 +28,13 @@ ANSWERS: dict[tuple[str, str, str], str] = {
         "variance > 1e-10 * np.maximum(ss / n, 1e-300) -> "
         "variance >= 1e-10 * np.maximum(ss / n, 1e-300)",
     ): "a variance of rounding is no exact multiple of the mean square",
+    ("evaluation/bootstrap.py", "Blocks.resample", "1 -> 2"): "numpy takes any length below 0 for "
+    "the one that follows from the others",
+    (
+        "diagnosis/blocks.py",
+        "Estimate._t",
+        "np.inf * np.sign(distance) -> np.inf / np.sign(distance)",
+    ): "the sign is 1 or -1 there",
     ("evaluation/metrics.py", "crps", "True -> False"): "there is a weight for each level, so "
     "strict never speaks",
     ("data/windows.py", "Windows.issue_times", "min_observed > 0 -> min_observed >= 0"): "every "

@@ -31,6 +31,7 @@ COVERED = {
         "diagnosis/test_diagnosis_statistics.py",
         "diagnosis/test_diagnosis_blocks.py",
     ),
+    "diagnosis/family.py": ("diagnosis/test_diagnosis_family.py",),
     "diagnosis/shifts.py": ("diagnosis/test_diagnosis_statistics.py",),
     "diagnosis/sums.py": ("diagnosis/test_diagnosis_statistics.py",),
     "data/windows.py": ("data/test_data_windows.py",),

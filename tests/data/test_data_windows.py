@@ -449,6 +449,7 @@ def test_a_window_half_a_cadence_longer_than_its_frames_is_not_refused(hours):
 def test_a_window_that_runs_on_past_its_frames_is_not_refused_for_those_that_begin_too_early():
     times = late_by(0, steps=8).issue_times(START, START + 60 * HOUR, complete_target=False)
     assert times[0] == START + 42 * HOUR and times[-1] == START + 57 * HOUR
+    assert not len(late_by(0, steps=8).issue_times(START, START))  # no time was asked about
 
 
 def test_a_place_without_a_row_was_never_known():
