@@ -131,8 +131,12 @@ def test_a_forecast_is_archived_whole_and_verified_when_observed(once, tmp_path,
     assert {p.where for p in record.past} == {"block"}
     before = {p: p.read_bytes() for p in archive.entry(entry.name).iterdir()}
     forecast(run, "verify")
-    assert "1 entries verified now (0 of them anew), 0 wait" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "1 entries verified now (0 of them anew), 0 wait" in told
     (found, verification, outcome) = archive.verified()[0]
+    days = [f"{outcome['crps'][0, 4, 8 * d : 8 * d + 8].mean():.2f}" for d in range(3)]
+    assert "hindcast, 1 forecasts: mean CRPS of ap" in told
+    assert f"damped {' / '.join(days)}" in told
     assert found.hash == verification.entry_hash
     ap = load_store(run / "data").tables["geomagnetic"]
     row = np.searchsorted(ap.times, arrays.valid_time[0])

@@ -29,7 +29,7 @@ from heliosight.issuing.widen import RULE, STORMS
 from heliosight.workflows.forecast_page import pages
 from heliosight.workflows.inputs_now import INDEX, known_at, newest
 from heliosight.workflows.issue import NETWORK, Issuer, Made
-from heliosight.workflows.outcome import past_scores, verify_entries
+from heliosight.workflows.outcome import past_scores, score_lines, verify_entries
 from heliosight.workflows.run import Run, StageResult
 from heliosight.workflows.standing import grade_in
 from heliosight.workflows.store import store_of
@@ -250,7 +250,8 @@ def _verify(run: Run) -> StageResult:
         f"{len(done)} entries verified now ({renewed} of them anew), {waiting} wait for "
         f"observations, {early} rest on preliminary values: {archive.folder}"
     )
-    return StageResult(tuple(done), (line, *_unreadable(problems)), bool(problems))
+    lines = (line, *score_lines(archive), *_unreadable(problems))
+    return StageResult(tuple(done), lines, bool(problems))
 
 
 def _unreadable(problems: list[str]) -> tuple[str, ...]:

@@ -184,6 +184,30 @@ def _archive_scores(archive: Archive, system: str, issue: int) -> tuple[PastScor
     return tuple(score for where, mine in parts.items() for score in _means(where, system, mine))
 
 
+def score_lines(archive: Archive) -> list[str]:
+    """What the archive's verified forecasts came to beside their references, live ones apart."""
+    names = sorted({record.systems[0] for _, record, _ in archive.verified()})
+    found = {name: _archive_scores(archive, name, np.iinfo(np.int64).max) for name in names}
+    return [
+        _score_line(where, [score for score in scores if score.where == where])
+        for scores in found.values()
+        for where in (LIVE, HINDCAST)
+        if any(score.where == where for score in scores)
+    ]
+
+
+def _score_line(where: str, scores: list[PastScore]) -> str:
+    count = next(s.metrics["forecasts"].value for s in scores if not s.system)
+    told = []
+    for name in dict.fromkeys(s.system for s in scores if s.system):
+        days = [s.metrics.get("crps_ap") for s in scores if s.system == name]
+        told.append(f"{name} {' / '.join('-' if d is None else f'{d.value:.2f}' for d in days)}")
+    return (
+        f"{where}, {count:g} forecasts: mean CRPS of ap on days 1 / 2 / 3 (less is better, no "
+        f"interval): {', '.join(told)}"
+    )
+
+
 def _means(
     where: str, system: str, verified: list[tuple[ForecastVerification, dict[str, np.ndarray]]]
 ) -> list[PastScore]:
