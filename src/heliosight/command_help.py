@@ -113,7 +113,8 @@ HELP = {
                       {}, _SOURCE, ("data card --config-name real",)),
     "data sun": Help("[--check] [key=value ...]", "Holds the simulated Sun to reality.",
                      {"--check": "compare statistics and draw the page"},
-                     {"data.sun.seed": "of the simulated Sun"}, ("data sun --check",)),
+                     {"data.sun.seed": "of the simulated Sun"},
+                     ("data sun data.type=sun --check",)),
     "train": Help(
         "[--force] [--score] [key=value ...] [-m]",
         "Trains every system of the config on every walk-forward fold; what is unchanged is kept.",

@@ -49,6 +49,15 @@ def test_check_writes_the_page_and_says_where(alone, tmp_path, capsys):
     assert html.count("<svg") > 9
 
 
+def test_a_sun_of_other_dials_says_so(alone, tmp_path, capsys):
+    main(words(tmp_path, "data.type=sun"))
+    assert "another world" not in capsys.readouterr().out
+    main(words(tmp_path))
+    said = capsys.readouterr().out
+    assert "another world on purpose (noise=0.3, cme_share=0.2)" in said
+    assert "data sun data.type=sun --check" in said
+
+
 def test_json_prints_every_row_without_nan(alone, tmp_path, capsys):
     code = main(words(tmp_path, "--json"))
     record = json.loads(capsys.readouterr().out)

@@ -46,7 +46,7 @@ def check(run: Run) -> StageResult:
     rows = compare(made, real)
     missed = [row for row in rows if row.ok is False]
     told = f"{len(rows)} statistics, {len(missed)} of those with a target miss it"
-    lines = [*map(_line, rows), told]
+    lines = [*map(_line, rows), told, *_other_dials(data.sun)]
     if "--check" in run.flags:
         page = page_of(data.sun, made, real, rows)
         lines.append(f"figures: {sun_page.write_sun_page(run.folder / 'sun_check.html', page)}")
@@ -54,6 +54,22 @@ def check(run: Run) -> StageResult:
     statistics = tuple(_statistic(row) for row in rows)
     record = SunCheck(run.provenance(key, {}), statistics, len(missed))
     return StageResult(record, tuple(lines), bool(missed))
+
+
+def _other_dials(sun: SunConfig) -> list[str]:
+    """Which dials of a config's Sun are not those that were set by the real statistics."""
+    usual, free = SunConfig(), ("start", "end", "seed", "size", "image_cadence_hours")
+    other = [
+        f"{f.name}={getattr(sun, f.name)}"
+        for f in fields(SunConfig)
+        if f.name not in free and getattr(sun, f.name) != getattr(usual, f.name)
+    ]
+    if not other:
+        return []
+    return [
+        f"this config's Sun is another world on purpose ({', '.join(other)}); the one that is held "
+        "to reality: heliosight data sun data.type=sun --check"
+    ]
 
 
 def simulated_tables(sun: SunConfig) -> Tables:
