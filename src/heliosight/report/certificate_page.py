@@ -39,6 +39,7 @@ def render_certificate_page(certificate: Certificate) -> str:
         .render(
             certificate=certificate,
             goals=goals,
+            proved=sum(r.value.low is not None and r.value.low >= (r.goal or 0) for r in goals),
             groups=[(title, rows, dots(rows, title)) for title, rows in groups if rows],
         )
     )
@@ -74,4 +75,5 @@ def dots(rows: Sequence[CertificateRow], title: str) -> Markup:
 
 def label(row: CertificateRow) -> str:
     """What a score is of, with how many cases."""
-    return f"{row.group.removeprefix('sensitivity of ')}, {row.name} ({row.hits:g} of {row.count})"
+    group = row.group.removeprefix("sensitivity of ").removeprefix("rule of thumb, ")
+    return f"{group}, {row.name} ({row.hits:g} of {row.count})"
