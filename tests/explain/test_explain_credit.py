@@ -3,15 +3,22 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from heliosight.explain import checks
+from heliosight.explain.attribution import Attribution
 from heliosight.explain.credit import attended, credit, of_one_window, players
 from heliosight.explain.evaluator import Evaluator, floating
 from heliosight.explain.explainer import explain
 from heliosight.explain.question import ExplainConfig, Question
+from heliosight.explain.structures import Structure, sentences
 from heliosight.explain.targets import target_named
+from heliosight.explain.telling import decisive
 from heliosight.subject import wrap
+
+PLACE = (np.zeros((2, 4, 4), bool), (0, 1), (10.0, 10.0), (0.0, 3.0))
 
 
 def question(subject, batch, context, **config):
@@ -65,6 +72,7 @@ def test_attention_stands_beside_importance_in_groups_that_sum_to_one(windows_of
     whole = explain(subject, windows_of(1), config, windows_of(4, seed=1))
     blind = {c.name: c for c in whole.explanations[0][0].checks}["weight randomisation"]
     assert not blind.passed and blind.reason == "both maps are zero everywhere"
+    assert "size" in whole.explanations[0][0].withheld
     found = whole.importance
     shown = {p.name: p for p in found}
     assert {"shapley", "attention attention"} <= shown.keys()
@@ -76,6 +84,22 @@ def test_attention_stands_beside_importance_in_groups_that_sum_to_one(windows_of
     quick = ExplainConfig(methods=("gradient_x_input",), nulls=19, donors=1, quick=True)
     less = explain(subject, windows_of(1), quick, windows_of(4, seed=1)).importance
     assert not [p.name for p in less if of_one_window(p.name)]
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.0009, True), (0.002, False)])
+def test_a_map_worth_next_to_nothing_is_no_explanation(share, told):
+    parts = torch.full((1, 3, 4, 4), -7.0 * share / 48)
+    check = checks.size(Attribution("gradient_x_input", "", {"images": parts}, 7.0), "images")
+    assert (check is not None) == told
+    if check:
+        assert not check.passed and check.value == pytest.approx(share)
+        assert decisive([check]) == ("size",)
+
+
+def test_a_structure_without_effect_is_not_told():
+    found = [Structure("coronal hole", *PLACE), Structure("active region", *PLACE)]
+    lines = sentences(np.array([[0.0, 0.5], [0.0, 0.0]]), found, "day 1", "ap", 0.25)
+    assert len(lines) == 1 and "coronal hole" in lines[0]
 
 
 def test_one_token_is_no_choice_to_show(windows_of, toy_spec):

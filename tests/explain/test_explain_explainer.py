@@ -76,8 +76,8 @@ def test_without_evidence_there_is_no_explanation(net_of, windows_of, toy_spec):
     subject = wrap(net_of(), toy_spec, call=deaf, parts={})
     config = ExplainConfig(methods=("gradient_x_input",), quick=True)
     record, arrays = explain(subject, windows_of(1), config).explanations[0]
-    assert record.notes[0] == "no explanation: faithfulness failed"
-    assert record.withheld == ("faithfulness",)
+    assert record.notes[0] == "no explanation: size, faithfulness failed"
+    assert record.withheld == ("size", "faithfulness")
     assert not any(
         word in note for note in record.notes for word in ("raised", "lowered", "move at")
     )

@@ -29,6 +29,7 @@ SAME_MAP = 0.5
 STABLE = 0.8
 AGREE = 0.5
 GAP = 0.05
+LEAST_SHARE = 0.001
 
 
 def completeness(found: Attribution) -> SelfCheck | None:
@@ -43,6 +44,19 @@ def completeness(found: Attribution) -> SelfCheck | None:
         f"the parts miss the difference by at most {GAP:.0%}, and by no more with twice the steps"
     )
     return SelfCheck("completeness", gap <= GAP and falls, gap, rule, text)
+
+
+def size(found: Attribution, modality: str) -> SelfCheck | None:
+    """A map that is worth next to nothing must not look like one; None when it is worth something.
+
+    Colours are scaled to the map itself, so a map of nothing is as vivid as any other.
+    """
+    worth = float(found.parts[modality].abs().sum())
+    share = worth / max(abs(float(found.value)), 1e-30)
+    if share >= LEAST_SHARE:
+        return None
+    rule = f"all parts together are worth at least {LEAST_SHARE:g} of the explained number"
+    return SelfCheck("size", False, share, rule, "there is next to nothing to explain")
 
 
 def randomisation(method: Method, found: Attribution, question: Question) -> SelfCheck | None:

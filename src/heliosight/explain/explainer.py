@@ -207,6 +207,7 @@ def _checks(one: Made, all_found: list[Attribution]) -> list[SelfCheck]:
     same = [other for other in all_found if modality in other.parts]
     results: list[SelfCheck | None] = [
         self_test(method, one.name, question.config),
+        checks.size(found, modality),
         checks.completeness(found),
         checks.faithfulness(found, question),
         checks.agreement(found, same, modality),

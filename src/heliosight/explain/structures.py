@@ -134,7 +134,7 @@ def sentences(
     """
     order = np.argsort(-np.abs(sums.sum(1)), kind="stable")[:6]
     lines = []
-    for k in order:
+    for k in (k for k in order if sums[k].sum() != 0):  # one without effect is no finding
         s, frame, total = found[k], int(np.abs(sums[k]).argmax()), float(sums[k].sum())
         at = s.frames.index(frame) if frame in s.frames else 0
         age = (sums.shape[1] - 1 - frame) * days

@@ -26,7 +26,7 @@ from heliosight.explain.structures import (
 )
 
 Arrays = dict[str, np.ndarray]
-DECISIVE = ("self-test", "faithfulness", "completeness", "evidence")
+DECISIVE = ("self-test", "size", "faithfulness", "completeness", "evidence")
 STRUCTURE_CHANNEL = "aia_193"
 KINDS = ("coronal hole", "active region")
 
@@ -113,6 +113,8 @@ def _structure_lines(one: Made, arrays: Arrays) -> list[str]:
     days = spec.cadence_hours / 24
     slope = rotation_slope(flat_maps(arrays["images"]), days)
     told = f"maps move at {slope:.2g} of the Sun's rotation (1 follows it, 0 stays in place)"
+    if not np.isfinite(slope):
+        told = "whether the maps move with the Sun cannot be told: too few frames have a map"
     return [told, *sentences(sums, found, target.words, target.units, days)]
 
 

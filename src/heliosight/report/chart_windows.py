@@ -25,7 +25,7 @@ AXES = {"shapley": "shapley_axis", "attention": "attention_axis"}
 
 def label_family(name: str, modalities: Mapping[str, ModalitySpec]) -> str:
     """Words for a profile's labels: modalities, channels, or variables with units."""
-    if name == "modalities":
+    if name in ("modalities", "shapley"):
         return "modality"
     modality = modalities.get(name.removesuffix(" variables"))
     return "channel" if modality is not None and modality.kind == "images" else "short"
