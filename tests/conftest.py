@@ -11,6 +11,13 @@ torch.set_num_threads(1)
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """A command run by the test before may have set another number; sums would round otherwise."""
+    torch.set_num_threads(1)
+
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -98,3 +98,9 @@ def toy_spec() -> ForecastSpec:
 @pytest.fixture
 def windows_of() -> Callable[..., Batch]:
     return windows
+
+
+@pytest.fixture(scope="session")
+def toy() -> tuple[Callable[..., Batch], ForecastSpec]:
+    """Window maker and specification, as a test that draws many windows needs them."""
+    return windows, spec()

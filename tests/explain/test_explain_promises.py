@@ -42,14 +42,6 @@ class Formula(nn.Module):
         return self.formula(images / 100, wind)[:, None].expand(-1, 24)
 
 
-@pytest.fixture(scope="module")
-def toy():
-    """Window maker and specification of the toy, as hypothesis needs them: made once."""
-    from conftest import spec, windows
-
-    return windows, spec()
-
-
 def asked(toy, formula, batch, context=None, **config):
     chosen = ExplainConfig(**{**SMALL, "samples": 3, **config})
     subject = wrap(Formula(formula), toy[1], parts={})
