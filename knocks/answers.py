@@ -39,4 +39,11 @@ ANSWERS: dict[tuple[str, str, str], str] = {
     "strict never speaks",
     ("data/windows.py", "Windows.issue_times", "min_observed > 0 -> min_observed >= 0"): "every "
     "observed share is at least 0",
+    (
+        "diagnosis/family.py",
+        "controlled",
+        "1.0 -> 2.0",
+    ): "either is above every level, and only its place behind all faults counts",
+    ("diagnosis/family.py", "controlled", "True -> False"): "there is an answer for each p, so "
+    "strict never speaks",
 }

@@ -84,6 +84,17 @@ def test_an_echo_goes_with_its_fault_and_what_is_exact_stands():
     assert controlled([], CHANCE, 0.05) == []
 
 
+def test_the_p_of_what_is_no_fault_helps_no_other():
+    sure = said("USE", "wind", 1e-6, outcome="healthy")
+    asked = [said("USE", "images", 0.04, "lazy"), sure]
+    assert faults(controlled(asked, CHANCE, 0.05)) == []
+
+
+def test_a_question_alone_is_one_question():
+    (found,) = controlled([said("USE", "images", 0.06, "lazy")], CHANCE, 0.05)
+    assert found.reason.endswith("p 0.06 among 1 question of USE")
+
+
 def test_a_fault_that_stands_in_one_check_stands_where_another_repeats_it():
     weak = [said("USE", "images", 0.04, "short"), *(said("USE", str(i)) for i in range(9))]
     assert faults(controlled(weak, CHANCE, 0.05)) == []
