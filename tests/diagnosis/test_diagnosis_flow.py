@@ -64,6 +64,20 @@ def test_one_failing_check_does_not_stop_the_others(batch, monkeypatch):
     assert all(f.seconds > 0 for f in found.findings)
 
 
+def test_a_number_without_end_is_left_open_and_can_be_kept(batch, monkeypatch, tmp_path):
+    def endless(self, evidence):
+        value = Interval(0.1, 0.0, float("inf"))
+        return [self.finding("all", "fault", "ratio", value, "so it is", "batch_leakage", "Do.")]
+
+    batch_check = next(check for check in CHECKS if check.id == "T2")
+    monkeypatch.setattr(type(batch_check), "run", endless)
+    found = diagnose(net(), batch, DiagnosisConfig(checks=("T2",)))
+    told = outcome(found, "T2")
+    assert (told.outcome, told.value, told.cause) == ("inconclusive", None, "")
+    assert told.reason == "so it is; not resolved: its number is not finite"
+    records.save(tmp_path / "kept", found)
+
+
 def test_nan_in_some_windows_leaves_exact_checks_standing(batch):
     class Holes(nn.Module):
         def __init__(self):

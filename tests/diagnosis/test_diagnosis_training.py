@@ -104,6 +104,21 @@ def test_a_rescaled_branch_learns_at_the_same_pace(factor):
     np.testing.assert_allclose(scaled["images"], plain["images"], rtol=1e-9)
 
 
+def staged(alone, both):
+    """Rows of a training that first trains the images alone, then both branches."""
+    rows = epochs(alone + both)
+    for row in rows[:alone]:
+        row["features"]["raw.solar_wind"] = dict(rows[alone]["features"]["raw.solar_wind"])
+    return rows
+
+
+def test_epochs_that_train_one_branch_alone_tell_nothing_of_its_pace():
+    said = found("T17", staged(6, 12), "solar_wind")
+    assert said.outcome == "healthy" and 0.3 < said.value.value < 3
+    few = found("T17", staged(12, 3), "solar_wind")
+    assert few.outcome == "inconclusive" and "both branches moved in 2 epochs only" in few.reason
+
+
 def test_movement_equals_its_definition():
     rows = epochs(n=6)
     rows[3]["features"]["raw.images"]["std"] = 4.0

@@ -7,6 +7,7 @@ one are not seen by another.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -38,7 +39,16 @@ def run(check: Check, evidence: Evidence) -> list[Finding]:
         reason = f"the check failed: {type(error).__name__}: {error}"
         findings = [check.finding("subject", "inconclusive", "", None, reason)]
     seconds = (time.perf_counter() - start) / max(1, len(findings))
-    return [replace(f, seconds=seconds) for f in findings]
+    return [replace(_finite(f), seconds=seconds) for f in findings]
+
+
+def _finite(f: Finding) -> Finding:
+    """A finding whose number has no end is left open: no record could hold it."""
+    ends = () if f.value is None else (f.value.value, f.value.low, f.value.high)
+    if all(end is None or math.isfinite(end) for end in ends):
+        return f
+    reason = f"{f.reason}; not resolved: its number is not finite"
+    return replace(f, outcome="inconclusive", value=None, reason=reason, cause="", action="")
 
 
 def run_all(

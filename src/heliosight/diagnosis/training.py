@@ -17,6 +17,7 @@ from heliosight.diagnosis.output import calibration, skill_of
 from heliosight.diagnosis.usage import chance_of, verdicts
 
 EPOCHS, STEPS, BLOCKS = 5, 40, 8
+STILL = 1e-9  # a branch that moves less than this between epochs was not trained
 SLOWER = 10.0  # a branch this many times slower than the fastest is worth telling
 PENALTY = 0.5  # a branch that gets less than this share of the step its own clipping would leave
 Rows = Sequence[Mapping[str, Any]]
@@ -32,9 +33,9 @@ class LearnsAtPace(Check):
     cost: ClassVar[str] = "none"
     rule: ClassVar[str] = (
         "movement of the branch's features between epochs in their own standard deviations, "
-        "against the fastest branch. Not moving at all is a fault; ten times slower (jackknife "
-        "over epochs) is one only where USE finds the modality lazy or blocked, for imbalance "
-        "alone is no fault"
+        "against the fastest branch, in epochs that train both. Not moving at all is a fault; ten "
+        "times slower (jackknife over epochs) is one only where USE finds the modality lazy or "
+        "blocked, for imbalance alone is no fault"
     )
     level: ClassVar[str] = "standard"
     by_chance: ClassVar[bool] = True
@@ -55,7 +56,12 @@ class LearnsAtPace(Check):
             reason, action = "its features never moved", "Give the branch to the optimiser."
             value = Interval(0.0, how="exact")
             return self.finding(m, "fault", statistic, value, reason, "not_learning", action)
-        pace, size = relative_pace(moved[m], moved[fastest]), evidence.config.level_of_test
+        both = (moved[m] > STILL) & (moved[fastest] > STILL)
+        if both.sum() < EPOCHS - 1:
+            reason = f"both branches moved in {both.sum()} epochs only: stages train one at a time"
+            return self.finding(m, "inconclusive", statistic, None, reason)
+        pace = relative_pace(moved[m][both], moved[fastest][both])
+        size = evidence.config.level_of_test
         value = pace.interval()
         if m == fastest or pace.p_above(1 / SLOWER) < size:
             reason = "it learned at a pace near the others'"
