@@ -152,7 +152,7 @@ SHOWN: dict[str, Shown] = {
     "T26": Shown(
         lambda: case("healthy", compared=True),
         lambda: case(
-            "ill: kp told of the images, and does not any more",
+            "ill: kp has parted from the images",
             recipe=SHORTCUT,
             law="broken_copy",
             compared=True,
