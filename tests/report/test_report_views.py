@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from heliosight.core.records import Diagnosis, Interval
-from heliosight.diagnosis.verdict import number_text
 from heliosight.report import chart_attribution, chart_forecast, views_diagnosis, views_skill
 from heliosight.report.chart_forecast import lead_rows
 from heliosight.report.views_provenance import oracle_rows, records, versions
@@ -42,22 +41,6 @@ def test_a_verdict_needs_an_interval_off_zero(interval, metric, verdict):
 def test_digits_follow_the_interval(interval, value, text):
     cell = views_skill.cell(interval)
     assert (cell.value, cell.interval) == (value, text)
-
-
-@pytest.mark.parametrize(
-    ("interval", "text"),
-    [
-        (Interval(1.3e-136, -1e-135, 1e-135), "< 0.001"),
-        (Interval(-1e-20), "> -0.001"),
-        (Interval(1e-20, 0.0, 0.5), "1e-20 [0, 0.5]"),
-        (Interval(0.0, 0.0, 1e-20), "0 [0, 1e-20]"),
-    ],
-)
-def test_a_number_that_is_next_to_nothing_is_told_as_a_bound(interval, text):
-    assert number_text(interval) == text
-    shown = views_skill.cell(interval)
-    assert (shown.value == text.replace("-", "−")) == bool(interval.bound)
-    assert bool(shown.interval) == (interval.low is not None and not interval.bound)
 
 
 def test_differences_show_their_sign():

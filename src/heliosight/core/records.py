@@ -28,7 +28,6 @@ from heliosight.core.files import (
 
 Outcome = Literal["fault", "healthy", "benign_unused", "inconclusive", "not_applicable"]
 RECORD, ARRAYS = "record.json", "arrays.npz"
-VANISHING = 1e-12  # below it the digits of a number tell nothing
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,6 @@ class Interval:
     high: float | None = None
     level: float = 0.95
     how: str = ""
-
-    @property
-    def bound(self) -> str:
-        """What is said in place of a number like 1e-136: `< 0.001`; else empty."""
-        ends = (self.value, self.low or 0.0, self.high or 0.0)
-        if self.value == 0 or not all(abs(end) < VANISHING for end in ends):
-            return ""
-        return "< 0.001" if self.value > 0 else "> -0.001"
 
 
 @dataclass(frozen=True)

@@ -99,13 +99,7 @@ def arrivals(evidence: Evidence) -> dict[tuple[str, int], Arrival]:
     NotApplicable : there are no other windows to compare with.
     TooFew : they, or these, span too few blocks.
     """
-    past, own = evidence.past, evidence.own_sample
-    if past is None:
-        raise NotApplicable(
-            "arrival is compared with other windows of the same data", "none",
-            "Pass diagnose(..., data_times=), the windows learned from among them; on the command "
-            "line they are the data outside subject.first and subject.end.",
-        )  # fmt: skip
+    past, own = other_windows(evidence, "arrival is"), evidence.own_sample
     fewest = min(int(past.rows.max()), int(own.rows.max())) + 1
     if fewest < evidence.config.min_blocks:
         raise TooFew(f"a range needs {evidence.config.min_blocks} blocks", f"{fewest}")
@@ -118,6 +112,22 @@ def arrivals(evidence: Evidence) -> dict[tuple[str, int], Arrival]:
     if not found:
         raise NotApplicable("arrival is asked of channels that vary", "none does")
     return found
+
+
+def other_windows(evidence: Evidence, what: str) -> Sample:
+    """Windows apart from those diagnosed, for what is compared with them.
+
+    Raises
+    ------
+    NotApplicable : there are none.
+    """
+    if evidence.past is None:
+        raise NotApplicable(
+            f"{what} compared with other windows of the same data", "none",
+            "Pass diagnose(..., data_times=), the windows learned from among them; on the command "
+            "line they are the data outside subject.first and subject.end.",
+        )  # fmt: skip
+    return evidence.past
 
 
 def _varies(raw: np.ndarray) -> bool:

@@ -14,8 +14,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from heliosight.core.errors import NotApplicable
-from heliosight.core.records import Finding
+from heliosight.core.records import Finding, Outcome
 from heliosight.diagnosis import probes
+from heliosight.diagnosis.arrival import other_windows
 from heliosight.diagnosis.blocks import Estimate, TooFew, jackknife
 from heliosight.diagnosis.check import Check
 from heliosight.diagnosis.elements import channel_use
@@ -95,7 +96,7 @@ class GoTogether(Check):
         ending = _worth(evidence, use, moves)
         if ending:
             outcome, said = ending
-            return self.finding(name, outcome, statistic, value, f"{text}: {said}")  # type: ignore[arg-type]
+            return self.finding(name, outcome, statistic, value, f"{text}: {said}")
         text += ": it has parted from the others, and the forecast goes on relying on it"
         action = (
             "Find out what changed in this channel; else train without it, or with modality "
@@ -105,7 +106,7 @@ class GoTogether(Check):
         return self.finding(name, "fault", statistic, value, text, "broken_relation", action, p)
 
 
-def _worth(evidence: Evidence, use: Use, moves: float) -> tuple[str, str] | None:
+def _worth(evidence: Evidence, use: Use, moves: float) -> tuple[Outcome, str] | None:
     """Outcome and words where a parted channel does no harm, or nothing is resolved."""
     size, least = evidence.config.level_of_test, evidence.config.smallest_use
     if min(use.gain.p_above(0.0), use.best.p_above(0.0)) < size:
@@ -125,13 +126,8 @@ def relations(evidence: Evidence) -> dict[tuple[str, int], Relation]:
     NotApplicable : there are no other windows to compare with, or fewer than two channels.
     TooFew : they, or these, span too few blocks.
     """
-    past, own, least = evidence.past, evidence.own_sample, evidence.config.min_blocks
-    if past is None:
-        raise NotApplicable(
-            "relations are compared with other windows of the same data", "none",
-            "Pass diagnose(..., data_times=), the windows learned from among them; on the command "
-            "line they are the data outside subject.first and subject.end.",
-        )  # fmt: skip
+    past = other_windows(evidence, "relations are")
+    own, least = evidence.own_sample, evidence.config.min_blocks
     here, there = int(own.rows.max()) + 1, int(past.rows.max()) + 1
     if here < least or there < FEWEST * least:
         raise TooFew(

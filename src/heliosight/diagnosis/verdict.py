@@ -178,8 +178,6 @@ def _line(f: Finding) -> str:
 
 def number_text(value: Interval) -> str:
     """A value with its interval, three digits: `0.34 [0.3, 0.39]`; the level unless it is 95 %."""
-    if value.bound:
-        return value.bound
     if value.low is None or value.high is None:
         return f"{value.value:.3g}"
     level = "" if round(value.level, 6) == 0.95 else f" ({value.level:.0%})"

@@ -106,15 +106,12 @@ def _table(
 
 def cell(interval: Interval, metric: str = "") -> Cell:
     """An interval as text; with a `metric` it is a difference and gets a verdict."""
-    told = verdict(interval, metric) if metric else None
-    if interval.bound:
-        return Cell(interval.bound.replace("-", "−"), "", told)
     places = decimals(interval)
     show = signed if metric else plain
     text = ""
     if interval.low is not None and interval.high is not None:
         text = f"[{show(interval.low, places)}, {show(interval.high, places)}]"
-    return Cell(show(interval.value, places), text, told)
+    return Cell(show(interval.value, places), text, verdict(interval, metric) if metric else None)
 
 
 def verdict(difference: Interval, metric: str) -> Verdict:
