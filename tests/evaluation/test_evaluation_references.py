@@ -104,18 +104,6 @@ def test_a_hole_is_missing_not_shifted() -> None:
     assert np.isnan(marked[0]).tolist() == [False, True, False]
 
 
-@given(gap=st.booleans(), wanted=st.lists(st.integers(-9, 4100 * STEP), min_size=1))
-@settings(max_examples=40, deadline=None)
-def test_rows_are_counted_as_they_would_be_searched(gap: bool, wanted: list[int]) -> None:
-    keep = np.arange(len(AP.times)) != (799 if gap else -1)
-    table = replace(AP, times=AP.times[keep], values=AP.values[keep], flags=AP.flags[keep])
-    stamps = START - 5 * STEP + np.array(wanted)[:, None]
-    late = np.full(len(stamps), np.iinfo(np.int64).max)
-    row = np.searchsorted(table.times, stamps).clip(0, len(table.times) - 1)
-    want = np.where(table.times[row] == stamps, table.column("ap")[row], np.nan)
-    np.testing.assert_array_equal(features.values_at(table, "ap", stamps, late), want)
-
-
 def test_an_empty_table_knows_nothing() -> None:
     empty = replace(AREA, times=AREA.times[:0], values=AREA.values[:0], flags=AREA.flags[:0])
     assert features.newest_stamps(empty, np.array([START]), 3).shape == (1, 3)

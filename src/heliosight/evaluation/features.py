@@ -64,17 +64,9 @@ def values_at(
     -------
     `(N, K)`, NaN where the row is absent, flagged, or was not yet available.
     """
-    row = _rows(table, stamps).clip(0, len(table.times) - 1)
+    row = np.searchsorted(table.times, stamps).clip(0, len(table.times) - 1)
     known = (table.times[row] == stamps) & (table.available[row] <= issue_time[:, None])
     return np.where(known, table.column(variable)[row], np.nan)
-
-
-def _rows(table: SeriesTable, stamps: np.ndarray) -> np.ndarray:
-    """The first row at or after each stamp; counted where the table has no gap, else searched."""
-    times = table.times
-    if len(times) and (np.diff(times) == table.cadence).all():
-        return np.asarray(-((times[0] - stamps) // table.cadence))
-    return np.searchsorted(times, stamps)
 
 
 def newest_stamps(table: SeriesTable, issue_time: np.ndarray, count: int) -> np.ndarray:
