@@ -43,6 +43,14 @@ def test_one_broken_promise_refutes_it(found, change, controls, told):
         raise AssertionError(v.reason)
 
 
+@pytest.mark.parametrize(("high", "accepted"), [(-0.01, True), (0.01, False)])
+def test_a_control_that_lost_the_fault_too_is_outdone_by_skill_alone(high, accepted):
+    random = arm([], [], [], name="random")
+    changes = {"continued": FLAT, "random": Interval(-0.05, -0.09, high)}
+    v = judge([ILL], arm([], [], []), (CONTINUED, random), changes, 0.02)
+    assert v.accepted is accepted and v.control_cleared == 3
+
+
 def test_a_fault_that_the_control_has_too_is_not_new():
     controls = (arm([ILL, OTHER], [ILL, OTHER], [ILL], name="continued"), RANDOM)
     assert verdict(arm([OTHER], [OTHER], [OTHER]), controls=controls).accepted

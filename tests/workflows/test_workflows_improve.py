@@ -15,27 +15,16 @@ from heliosight.cli import main
 from heliosight.core import records
 from heliosight.core.errors import NotApplicable
 from heliosight.core.predictions import Predictions
-from heliosight.core.records import Interval, load_arrays
-from heliosight.core.records_remedy import Improvement, RepairCase, TrialRun
-from heliosight.workflows import improve_study
+from heliosight.core.records import load_arrays
+from heliosight.core.records_remedy import Improvement, TrialRun
 from heliosight.workflows.arms import AS_GIVEN, Way, arm_forecast, arm_model, ill_weights
 from heliosight.workflows.before_after import difference
 from heliosight.workflows.config import app_config
 from heliosight.workflows.errors_compared import paired_change
-from heliosight.workflows.improve_study import (
-    HEALTHY,
-    PLANTED,
-    Case,
-    cases,
-    lines,
-    rate,
-    summary,
-)
 from heliosight.workflows.pool import Workers, _one_thread_each, workers
 from heliosight.workflows.run import Run
 from heliosight.workflows.treatment import Chosen, Progress, bench_of, improved
 from heliosight.workflows.trials import merged
-from heliosight.zoo.worlds import SPECTRA, Law
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -214,56 +203,3 @@ def test_processes_get_one_thread_of_linear_algebra(monkeypatch):
     with _one_thread_each():
         assert os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
     assert os.environ["OMP_NUM_THREADS"] == "7" and "OPENBLAS_NUM_THREADS" not in os.environ
-
-
-def test_a_study_covers_every_fault_and_healthy_world():
-    asked = list(cases(10))
-    assert len(asked) == 10 * (len(PLANTED) + len(HEALTHY))
-    assert [c.seed for c in asked[: len(PLANTED)]] == [1] * len(PLANTED)
-
-
-def test_rates_have_exact_intervals():
-    # Clopper & Pearson: 20 of 20 has the lower end 0.025 ** (1 / 20)
-    assert rate([True] * 20).low == pytest.approx(0.025 ** (1 / 20))
-    assert rate([False] * 10).high == pytest.approx(1 - 0.025 ** (1 / 10))
-    assert rate([]).how == "no case"
-
-
-def test_one_case_of_the_study_from_end_to_end(tmp_path, monkeypatch):
-    sun = replace(SPECTRA["A"].sun, start="2011-01-01", end="2013-01-01")
-    monkeypatch.setitem(SPECTRA, "A", replace(SPECTRA["A"], sun=sun))
-    small = {"epochs": 2, "epoch_windows": 64, "validation_windows": 32, "batch_size": 32}
-    monkeypatch.setattr(improve_study, "TRAINING", {**improve_study.TRAINING, **small})
-    checks = {"level": "quick", "windows": 32, "exact_windows": 2}
-    monkeypatch.setattr(improve_study, "CHECKS", checks)
-    limits = {"windows": 64, "epochs": 1, "screen_epochs": 1, "rounds": 1}
-    monkeypatch.setattr(improve_study, "LIMITS", {**improve_study.LIMITS, **limits})
-    monkeypatch.setattr(improve_study, "TEST_START", "2012-06-01")
-    monkeypatch.setattr(improve_study, "PLANTED", {"same_frame": PLANTED["same_frame"]})
-    asked = next(cases(1))
-    monkeypatch.setattr(improve_study, "cases", lambda _seeds: [asked])
-    config = app_config({"improve": {"study_seeds": 1, "replicates": 50}})
-    run = Run(config, tmp_path, "heliosight improve study")
-    told = improve_study.study(run).lines
-    ill = improve_study.finished(tmp_path / "repair_study", asked)
-    assert ill.repaired and ill.accepted == ("right_frames",) and not ill.by_continuing
-    assert not ill.by_random and ill.gain is not None
-    assert ill.harmed == (ill.gain.high < 0)  # two short epochs owe no skill
-    assert told[0] == "1 of 1 cases"
-    assert improve_study.study(run).lines == told
-    assert improve_study.finished(tmp_path / "repair_study", Case("x", Law(), (), 1)) is None
-
-
-def test_a_study_is_summed_up_by_case(made):
-    from heliosight.workflows.config import AppConfig
-
-    ill = RepairCase(case="a", seed=1, planted=("x",), found=("x",), repaired=True)
-    harmed = RepairCase(
-        case="a", seed=2, planted=("x",), gain=Interval(-0.1, -0.2, -0.01), harmed=True
-    )
-    well = RepairCase(case="b", seed=1, prescribed=("branch_norm",))
-    record = summary(Run(AppConfig(), made), [ill, harmed, well], 30)
-    assert record.rates["repaired"].value == 0.5
-    assert record.rates["harmed"].value == pytest.approx(1 / 3)
-    assert record.rates["prescribed to the healthy"].value == 1.0
-    assert lines(record)[0] == "3 of 30 cases"

@@ -123,6 +123,7 @@ class RepairCase(Record):
         found after training on, or left after a random remedy.
     gain : error of training as it was minus that of the repaired model on the test block, in
         shares of the target's variance; harmed : its interval lies below 0.
+    took : what was planted is there, seen on the model and a twin without it, not by a diagnosis.
     """
 
     schema: ClassVar[str] = "repair_case"
@@ -137,6 +138,7 @@ class RepairCase(Record):
     by_random: bool = False
     gain: Interval | None = None
     harmed: bool = False
+    took: bool = True
     seconds: float = 0.0
 
 

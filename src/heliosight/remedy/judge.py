@@ -123,10 +123,10 @@ def judge(
 ) -> Judgement:
     """The verdict on one arm.
 
-    Accepted when in most seeds all `targets` are gone, in no control they are, no fault is there
-    in most seeds that the first control (training as it was) does not have and that they did not
-    hide, and the mean squared error has risen by less than `margin` against it (upper bound of the
-    interval).
+    Accepted when in most seeds all `targets` are gone, in no control they are unless its error is
+    resolved as higher, no fault is there in most seeds that the first control (training as it was)
+    does not have and that they did not hide, and the mean squared error has risen by less than
+    `margin` against it (upper bound of the interval).
 
     Parameters
     ----------
@@ -142,8 +142,9 @@ def judge(
     reasons = []
     if 2 * cleared <= seeds:
         reasons.append(f"the fault is still there in {seeds - cleared} of {seeds} seeds")
-    if 2 * control > seeds:
-        reasons.append(f"a control lost the fault as well, in {control} of {seeds} seeds")
+    equal = [c.seeds_without(targets) for c in controls if not _better(changes[c.name])]
+    if 2 * max(equal, default=0) > seeds:
+        reasons.append(f"a control lost the fault as well, in {max(equal)} of {seeds} seeds")
     if new:
         reasons.append(f"it brought {', '.join(new)}")
     if worse.high is None or worse.high >= margin:
@@ -153,3 +154,8 @@ def judge(
         f"the fault is gone in {cleared} of {seeds} seeds, {control} with a control"
     )
     return Judgement(not reasons, cleared, control, new, told)
+
+
+def _better(change: Interval) -> bool:
+    """The error is resolved as lower."""
+    return change.high is not None and change.high < 0

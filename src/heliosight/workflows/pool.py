@@ -93,15 +93,24 @@ class Workers:
 @contextmanager
 def workers(bench: Bench) -> Iterator[Workers]:
     """As many processes as the config has threads; none for a single one."""
+    with processes(bench.config.threads) as executor:
+        yield Workers(bench, executor)
+
+
+@contextmanager
+def processes(count: int, begin: Callable[[], None] = die_with_parent) -> Iterator[Executor | None]:
+    """So many processes of one thread each; None for a single one, which is this one.
+
+    begin : what each of them does first.
+    """
     torch.set_num_threads(1)  # the same numbers however many run at once
-    if bench.config.threads < 2:
-        yield Workers(bench)
+    if count < 2:
+        yield None
         return
     spawn = multiprocessing.get_context("spawn")
-    processes = ProcessPoolExecutor(bench.config.threads, spawn, die_with_parent)
-    with _one_thread_each(), processes as executor:
+    with _one_thread_each(), ProcessPoolExecutor(count, spawn, begin) as executor:
         try:
-            yield Workers(bench, executor)
+            yield executor
         finally:
             executor.shutdown(cancel_futures=True)
 
