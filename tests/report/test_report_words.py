@@ -110,3 +110,42 @@ def test_unknown_names_stand_as_they_are():
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_every_question_of_the_diagnosis_is_asked_in_korean(check):
     assert Words("ko").sentence(check.question) is not None, check.question
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+def test_every_rule_of_the_diagnosis_is_told_in_korean(check):
+    assert Words("ko").sentence(check.rule) is not None, check.rule
+
+
+@pytest.mark.parametrize(
+    ("more", "korean"),
+    [
+        ("", ""),
+        (" 1 question stays open.", " 질문 1개가 열려 있습니다."),
+        (
+            " Then: collapse in forecast, order blind in images and more. 3 questions stay open.",
+            " 그다음: 예보: 예보가 붕괴함, 영상: 시간 순서를 모름. 질문 3개가 열려 있습니다.",
+        ),
+    ],
+)
+def test_the_verdict_is_told_in_korean(more, korean):
+    english = (
+        "Fault: detached in images: no gradient comes back though the forecast moves with it. "
+        "Remove the detach or no_grad between this input and the forecast."
+    )
+    told = Words("ko").sentence(english + more)
+    assert told is not None and told.startswith("문제: 영상: 학습에서 끊김(detach). 이유: 예보가")
+    assert told.endswith("없애십시오." + korean)
+
+
+@pytest.mark.parametrize(
+    "english",
+    [
+        "Fault: nobody in images: it moves. Do it.",
+        "Fault: detached in images: unknown. Do it.",
+        "Fault",
+    ],
+)
+def test_a_verdict_with_unknown_words_stays_english(english):
+    assert Words("ko").sentence(english) is None
+    assert Words("en").sentence(english) is None

@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import final
 
 WORDS = Path(__file__).parent / "words"
+VERDICT = re.compile(
+    r"Fault: (?P<fault>.+? in [^:]+): (?P<rest>.+?)"
+    r"(?: Then: (?P<more>.+?)(?: and more)?\.)?(?: (?P<open>\d+) questions? stays? open\.)?"
+)
 NAMED = ("remedy", "system", "modality", "subject")  # families whose names a place may hold
 
 
@@ -54,12 +58,37 @@ class Words:
         fixed = self._sentences.get(english)
         if fixed is not None:
             return fixed
+        if english.startswith("Fault: ") and self._sentences:
+            return self._verdict(english)
         for pattern, text in _patterns(f"sentences.{self.language}.json"):
             found = pattern.fullmatch(english)
             if found is not None:
                 values = {k: self._named(k, v) for k, v in found.groupdict().items()}
                 return text.format(**values)
         return self._fault(english)
+
+    def _verdict(self, english: str) -> str | None:
+        """`Fault: ...`, the verdict on all findings, piece by piece."""
+        found = VERDICT.fullmatch(english)
+        reason, action = self._two(found["rest"]) if found else (None, None)
+        fault = self._fault(found["fault"]) if found else None
+        if found is None or fault is None or reason is None or action is None:
+            return None
+        told = [self("told_fault", fault=fault, reason=reason), action]
+        if found["more"]:
+            told.append(self("told_more", faults=self._named("faults", found["more"])))
+        if found["open"]:
+            told.append(self("told_open", n=found["open"]))
+        return " ".join(filter(None, told))
+
+    def _two(self, english: str) -> tuple[str | None, str | None]:
+        """Reason and action of `reason. action`, where both are known; the action may be empty."""
+        for dot in re.finditer(r"\. ?", english):
+            reason, rest = self.sentence(english[: dot.start()]), english[dot.end() :].strip()
+            action = self.sentence(rest) if rest else ""
+            if reason is not None and action is not None:
+                return reason, action
+        return None, None
 
     def _named(self, place: str, value: str) -> str:
         """Names in a list by their words, where the place says of which family they are."""
