@@ -136,6 +136,7 @@ def test_where_nothing_is_repaired_the_page_shows_one_model(improvement, arrays,
     for text in told:
         assert f">{text}" in both and f">{text}" not in html, text
     assert words("improve_beside_intro_alone") in html and words("improve_no_trial") in html
+    assert words("improve_maps_both") not in html and words("improve_maps_both") in both
     assert words("improve_tried_intro", margin="0") not in html
     assert words.name("system", "damped") in html
 
