@@ -9,7 +9,12 @@ from heliosight.core.errors import DataError
 from heliosight.core.seeding import numpy_stream
 from heliosight.core.spec import ForecastSpec, ModalitySpec
 from heliosight.core.tables import BAD_FRAME, MISSING
-from heliosight.data.event_list import listed_without_window, read_event_list
+from heliosight.data.event_list import (
+    EventList,
+    listed_without_window,
+    read_event_list,
+    share_near_training,
+)
 from heliosight.data.events import OMNI_NAMES, read_events
 from heliosight.data.omni2 import FILLS
 from heliosight.data.store import load_store, save_store
@@ -285,7 +290,29 @@ def test_listed_times_without_a_window(tmp_path):
     assert listed_without_window(events, entries).tolist() == [ISSUE, ISSUE + 2 * DAY]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_split_leaks_where_test_events_lie_near_training_ones(seed):
+    rng = np.random.default_rng(seed)
+    times = np.sort(rng.choice(3000, 60, replace=False)) * DAY
+    split = tuple(rng.choice(["train", "test"], 60))
+    entries = EventList(times, np.zeros((60, 1), bool), split, np.full((60, 1), np.nan))
+    train = [t for t, s in zip(times, split, strict=True) if s == "train"]
+    near = [
+        min(abs(t - other) for other in train) <= 10 * DAY
+        for t, s in zip(times, split, strict=True)
+        if s == "test"
+    ]
+    assert share_near_training(entries, 10) == pytest.approx(np.mean(near))
+
+
+def test_a_leak_needs_both_kinds_of_events():
+    one = EventList(np.array([0]), np.zeros((1, 1), bool), ("train",), np.zeros((1, 1)))
+    with pytest.raises(DataError, match=r"between training and test events.*1 and 0"):
+        share_near_training(one, 10)
+
+
 @pytest.mark.real
-def test_the_real_list_is_read_whole(real_data):
+def test_the_real_list_is_read_whole_and_leaks(real_data):
     events = read_event_list(real_data / "events" / "events_2010_2024.csv")
     assert len(events.times) == 8852 and set(events.split) == {"train", "test"}
+    assert share_near_training(events, 10) == pytest.approx(0.186, abs=5e-4)

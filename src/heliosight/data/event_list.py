@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from heliosight.core.clock import to_seconds
+from heliosight.core.clock import DAY, to_seconds
 from heliosight.core.errors import DataError
 from heliosight.data.assemble import check_rising, read_rows
 from heliosight.data.events import Events
@@ -93,6 +93,28 @@ def read_event_list(path: Path | str) -> EventList:
 def listed_without_window(events: Events, entries: EventList) -> np.ndarray:
     """`(M,)` listed issue times that no event file has, ascending UTC seconds."""
     return np.setdiff1d(entries.times, events.issue_times)
+
+
+def share_near_training(entries: EventList, days: float) -> float:
+    """Share of the test events that lie within `days` of a training event: what a split leaks.
+
+    Raises
+    ------
+    DataError : the list does not say which events train and which test.
+    """
+    split = np.array(entries.split)
+    train, test = (entries.times[split == name] for name in ("train", "test"))
+    if not len(train) or not len(test):
+        raise DataError(
+            "a leak is looked for between training and test events",
+            f"{len(train)} and {len(test)}",
+            "Give a list with a column `split`.",
+        )
+    place = np.searchsorted(train, test)
+    before = test - train[np.maximum(place - 1, 0)]
+    after = train[np.minimum(place, len(train) - 1)] - test
+    gap = np.minimum(np.abs(before), np.abs(after))
+    return float((gap <= days * DAY).mean())
 
 
 _Row = tuple[int, list[bool], str, list[float]]
