@@ -43,12 +43,22 @@ def test_one_broken_promise_refutes_it(found, change, controls, told):
         raise AssertionError(v.reason)
 
 
-@pytest.mark.parametrize(("high", "accepted"), [(-0.01, True), (0.01, False)])
-def test_a_control_that_lost_the_fault_too_is_outdone_by_skill_alone(high, accepted):
+@pytest.mark.parametrize(
+    ("high", "accepted"), [(-0.03, True), (-0.02, True), (-0.01, False), (None, False)]
+)
+def test_a_random_remedy_that_helps_too_is_outdone_by_skill_alone(high, accepted):
     random = arm([], [], [], name="random")
     changes = {"continued": FLAT, "random": Interval(-0.05, -0.09, high)}
     v = judge([ILL], arm([], [], []), (CONTINUED, random), changes, 0.02)
     assert v.accepted is accepted and v.control_cleared == 3
+    assert ("a random remedy whose error is higher" in v.reason) is accepted
+
+
+def test_training_on_that_is_enough_is_never_outdone():
+    enough = arm([], [], [], name="continued")
+    changes = {"continued": Interval(-0.3, -0.4, -0.2), "random": FLAT}
+    v = judge([ILL], arm([], [], []), (enough, RANDOM), changes, 0.02)
+    assert not v.accepted and "a control lost the fault as well" in v.reason
 
 
 def test_a_fault_that_the_control_has_too_is_not_new():

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from heliosight.core import records
+from heliosight.core.errors import RecordError
 from heliosight.core.records import Interval
 from heliosight.core.records_remedy import RepairCase
 from heliosight.workflows import improve_study, repair_case
 from heliosight.workflows.config import AppConfig, app_config
 from heliosight.workflows.improve_study import lines, rate, summary
-from heliosight.workflows.repair_case import HEALTHY, PLANTED, Case, cases
+from heliosight.workflows.repair_case import HEALTHY, PLANTED, Case, _key, cases
 from heliosight.workflows.run import Run
 from heliosight.zoo.worlds import SPECTRA, Law
 
@@ -50,16 +52,57 @@ def test_the_study_from_end_to_end(tmp_path, monkeypatch, small):
     late = replace(run.config, improve=replace(run.config.improve, minutes=1e-9))
     assert improve_study.study(replace(run, config=late)).lines[0] == "0 of 2 cases"
     told = improve_study.study(run).lines
-    ill = repair_case.finished(tmp_path / "repair_study", asked[0])
+    ill = repair_case.finished(run, tmp_path / "repair_study", asked[0])
     assert ill.repaired and ill.accepted == ("right_frames",) and not ill.by_continuing
     assert not ill.by_random and ill.gain is not None
     assert ill.harmed == (ill.gain.high < 0)  # two short epochs owe no skill
-    weak = repair_case.finished(tmp_path / "repair_study", asked[1])
+    weak = repair_case.finished(run, tmp_path / "repair_study", asked[1])
     assert ill.took and not weak.took, "features times 1 are no fault"
     assert told[0] == "2 of 2 cases" and "1 of 2" in told[1]
-    both = Run(app_config({**plain, "threads": 2}), tmp_path, run.command)
-    assert improve_study.study(both).lines == told
-    assert repair_case.finished(tmp_path / "repair_study", Case("x", Law(), (), 1)) is None
+    assert improve_study.study(replace(run, config=late)).lines == told, "what is finished counts"
+    assert repair_case.finished(run, tmp_path / "repair_study", Case("x", Law(), (), 1)) is None
+
+
+def test_a_case_a_core_is_read_as_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(improve_study, "world", lambda _root, _law: None)
+    plain = {"threads": 2, "improve": {"study_seeds": 1, "minutes": 1e-9}}
+    run = Run(app_config(plain), tmp_path, "heliosight improve study")
+    case = next(cases(1))
+    made = RepairCase(case=case.name, planted=("x",), repaired=True)
+    made = replace(made, provenance=run.provenance(_key(run, case), {}))
+    records.save(repair_case.folder_of(tmp_path / "repair_study", case) / "result", made)
+    told = improve_study.study(run).lines
+    assert told[0] == "1 of 15 cases" and "1 of 1" in told[2]
+    alone = Run(replace(run.config, threads=1), tmp_path, run.command)
+    assert improve_study.study(alone).lines == told
+
+
+def test_a_case_that_fails_leaves_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("HELIOSIGHT_QUIET", raising=False)
+
+    def fails(run, root, case):
+        if case.seed == 2:
+            raise RecordError("one run at a time works in a folder", "another")
+        return RepairCase(case=case.name, seed=case.seed, planted=("x",), repaired=True)
+
+    monkeypatch.setattr(improve_study, "case_made", fails)
+    monkeypatch.setattr(improve_study, "world", lambda _root, _law: None)
+    monkeypatch.setattr(
+        improve_study, "cases", lambda _s: [Case("a", Law(), (), s) for s in (1, 2)]
+    )
+    run = Run(app_config({"threads": 1}), tmp_path, "heliosight improve study")
+    assert improve_study.study(run).lines[0] == "1 of 2 cases"
+    assert "a, seed 2, is left out: " in capsys.readouterr().err
+
+
+def test_a_case_of_other_settings_is_not_finished(tmp_path, monkeypatch):
+    case = Case("same_frame", Law(), ("same_frame",), 1)
+    run = Run(AppConfig(), tmp_path, "heliosight improve study")
+    made = replace(RepairCase(case="same_frame"), provenance=run.provenance(_key(run, case), {}))
+    records.save(repair_case.folder_of(tmp_path, case) / "result", made)
+    assert repair_case.finished(run, tmp_path, case) is not None
+    monkeypatch.setitem(repair_case.CHECKS, "windows", 256)
+    assert repair_case.finished(run, tmp_path, case) is None
 
 
 @pytest.mark.parametrize("kind", ["weak_features", "state_not_carried"])
@@ -80,6 +123,6 @@ def test_a_study_is_summed_up_by_case(tmp_path):
     well = RepairCase(case="b", seed=1, prescribed=("branch_norm",))
     record = summary(Run(AppConfig(), tmp_path), [ill, harmed, untaken, well], 30)
     assert record.rates["repaired"].value == 0.5
-    assert record.rates["harmed"].value == pytest.approx(1 / 4)
+    assert record.rates["harmed, of all"].value == pytest.approx(1 / 4)
     assert record.rates["prescribed to the healthy"].value == 1.0
     assert lines(record)[0] == "4 of 30 cases"

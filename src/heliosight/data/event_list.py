@@ -108,7 +108,7 @@ def share_near_training(entries: EventList, days: float) -> float:
         raise DataError(
             "a leak is looked for between training and test events",
             f"{len(train)} and {len(test)}",
-            "Give a list with a column `split`.",
+            "Give a list whose column `split` names both.",
         )
     place = np.searchsorted(train, test)
     before = test - train[np.maximum(place - 1, 0)]

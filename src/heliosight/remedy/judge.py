@@ -123,10 +123,11 @@ def judge(
 ) -> Judgement:
     """The verdict on one arm.
 
-    Accepted when in most seeds all `targets` are gone, in no control they are unless its error is
-    resolved as higher, no fault is there in most seeds that the first control (training as it was)
-    does not have and that they did not hide, and the mean squared error has risen by less than
-    `margin` against it (upper bound of the interval).
+    Accepted when in most seeds all `targets` are gone, in no control they are, no fault is there
+    in most seeds that the first control (training as it was) does not have and that they did not
+    hide, and the mean squared error has risen by less than `margin` against it (upper bound of the
+    interval). A random remedy may help as well: it stands in the way no longer when its error is
+    higher by `margin` at least (by the interval too).
 
     Parameters
     ----------
@@ -142,20 +143,22 @@ def judge(
     reasons = []
     if 2 * cleared <= seeds:
         reasons.append(f"the fault is still there in {seeds - cleared} of {seeds} seeds")
-    equal = [c.seeds_without(targets) for c in controls if not _better(changes[c.name])]
-    if 2 * max(equal, default=0) > seeds:
-        reasons.append(f"a control lost the fault as well, in {max(equal)} of {seeds} seeds")
+    outdone = [c for c in controls[1:] if _higher(changes[c.name], margin)]
+    equal = max((c.seeds_without(targets) for c in controls if c not in outdone), default=0)
+    if 2 * equal > seeds:
+        reasons.append(f"a control lost the fault as well, in {equal} of {seeds} seeds")
     if new:
         reasons.append(f"it brought {', '.join(new)}")
     if worse.high is None or worse.high >= margin:
         high = "unknown" if worse.high is None else f"{worse.high:+.3f}"
         reasons.append(f"a loss of skill is not excluded: {high} against a margin of {margin:g}")
-    told = "; ".join(reasons) or (
-        f"the fault is gone in {cleared} of {seeds} seeds, {control} with a control"
-    )
+    gone = f"the fault is gone in {cleared} of {seeds} seeds, {control} with a control"
+    if 2 * control > seeds:
+        gone += ", a random remedy whose error is higher"
+    told = "; ".join(reasons) or gone
     return Judgement(not reasons, cleared, control, new, told)
 
 
-def _better(change: Interval) -> bool:
-    """The error is resolved as lower."""
-    return change.high is not None and change.high < 0
+def _higher(change: Interval, margin: float) -> bool:
+    """The control's error is resolved as higher, by so much at least."""
+    return change.high is not None and change.high <= -margin

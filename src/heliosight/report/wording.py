@@ -16,7 +16,7 @@ from typing import final
 WORDS = Path(__file__).parent / "words"
 VERDICT = re.compile(
     r"Fault: (?P<fault>.+? in [^:]+): (?P<rest>.+?)"
-    r"(?: Then: (?P<more>.+?)(?: and more)?\.)?(?: (?P<open>\d+) questions? stays? open\.)?"
+    r"(?: Then: (?P<more>.+?)(?P<cut> and more)?\.)?(?: (?P<open>\d+) questions? stays? open\.)?"
 )
 NAMED = ("remedy", "system", "modality", "subject")  # families whose names a place may hold
 
@@ -76,7 +76,8 @@ class Words:
             return None
         told = [self("told_fault", fault=fault, reason=reason), action]
         if found["more"]:
-            told.append(self("told_more", faults=self._named("faults", found["more"])))
+            key = "told_more_cut" if found["cut"] else "told_more"
+            told.append(self(key, faults=self._named("faults", found["more"])))
         if found["open"]:
             told.append(self("told_open", n=found["open"]))
         return " ".join(filter(None, told))
@@ -119,7 +120,7 @@ def _patterns(file: str) -> tuple[tuple[re.Pattern[str], str], ...]:
 def _expression(english: str) -> str:
     pieces = re.split(r"{(\w+)}", english)
     return "".join(
-        f"(?P<{piece}>[^;]+?)" if place % 2 else re.escape(piece)
+        f"(?P<{piece}>(?:(?!\\. )[^;])+?)" if place % 2 else re.escape(piece)
         for place, piece in enumerate(pieces)
     )
 

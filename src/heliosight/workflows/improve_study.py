@@ -17,8 +17,9 @@ import torch
 from scipy import stats
 
 from heliosight.core import records
+from heliosight.core.errors import HeliosightError
 from heliosight.core.processes import die_with_parent
-from heliosight.core.progress import bar, track
+from heliosight.core.progress import bar, note, track
 from heliosight.core.records import Interval
 from heliosight.core.records_remedy import RepairCase, RepairStudy
 from heliosight.workflows.pool import processes
@@ -39,7 +40,9 @@ def study(run: Run) -> StageResult:
         answers = (executor.map if executor else map)(one, wanted)
         with bar("repair study", len(wanted)) as running:
             for case, found in zip(wanted, answers, strict=True):
-                made += [found] if found is not None else []
+                made += [found] if isinstance(found, RepairCase) else []
+                if isinstance(found, str):
+                    note(f"{case.name}, seed {case.seed}, is left out: {found}")
                 running.advance(note=f"{case.name} {case.seed}")
     record = summary(run, made, len(wanted))
     records.save(root / "summary", record)
@@ -52,10 +55,18 @@ def _begin() -> None:
     die_with_parent()
 
 
-def _in_time(run: Run, root: Path, until: float, case: Case) -> RepairCase | None:
-    """The case; one that is not finished is not begun when it is too late [s since 1970]."""
+def _in_time(run: Run, root: Path, until: float, case: Case) -> RepairCase | str | None:
+    """The case, or why it failed; one that is not finished is not begun when it is too late.
+
+    until : the last moment [s since 1970].
+    """
     torch.set_num_threads(1)
-    return finished(root, case) if time.time() > until else case_made(run, root, case)
+    if time.time() > until:
+        return finished(run, root, case)
+    try:
+        return case_made(run, root, case)
+    except HeliosightError as error:  # the others go on: so may two studies in one directory
+        return str(error)
 
 
 def summary(run: Run, made: Sequence[RepairCase], planned: int) -> RepairStudy:
@@ -69,16 +80,17 @@ def summary(run: Run, made: Sequence[RepairCase], planned: int) -> RepairStudy:
         "found": rate([bool(set(c.planted) & set(c.found)) for c in ill]),
         "without a trace after training on": rate([c.by_continuing for c in ill]),
         "repaired by a random remedy": rate([c.by_random for c in ill]),
-        "harmed": rate([c.harmed for c in made]),
+        "harmed, of all": rate([c.harmed for c in made]),
         "prescribed to the healthy": rate([bool(c.prescribed) for c in well]),
         "accepted on the healthy": rate([bool(c.accepted) for c in well]),
     }
-    scored = [*ill, *well]
-    names = dict.fromkeys(c.case for c in scored)
-    by_fault = {
-        n: rate([c.repaired if c.planted else bool(c.prescribed) for c in scored if c.case == n])
-        for n in names
-    }
+    by_fault = {}
+    for name in dict.fromkeys(c.case for c in made):
+        mine = [c for c in made if c.case == name]
+        asked = [c for c in mine if c.took or not c.planted]
+        by_fault[name] = rate([c.repaired if c.planted else bool(c.prescribed) for c in asked])
+        if len(asked) < len(mine):
+            by_fault[f"{name}, took"] = rate([c.took for c in mine])
     return RepairStudy(run.provenance("", {}), len(made), planned, rates, by_fault)
 
 
