@@ -30,9 +30,9 @@ class Stage:
     words: tuple[str, ...]
     code: int = 0
 
-    def run(self, folder: Path) -> int:
-        """Run it in this process."""
-        return main([*self.words, f"run_dir={folder}"])
+    def run(self, folder: Path, *more: str) -> int:
+        """Run it in this process, with more words."""
+        return main([*self.words, f"run_dir={folder}", *more])
 
 
 def stages(shared: Path, workers: int = 1) -> list[Stage]:

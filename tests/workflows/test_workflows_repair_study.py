@@ -95,6 +95,18 @@ def test_a_case_that_fails_leaves_the_others(tmp_path, monkeypatch, capsys):
     assert "a, seed 2, is left out: " in capsys.readouterr().err
 
 
+def test_a_full_disk_stops_the_study(tmp_path, monkeypatch):
+    def fails(_run, _root, _case):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(improve_study, "case_made", fails)
+    monkeypatch.setattr(improve_study, "world", lambda _root, _law: None)
+    run = Run(app_config({"threads": 1}), tmp_path, "heliosight improve study")
+    with pytest.raises(OSError, match="No space left"):
+        improve_study.study(run)
+    assert not (tmp_path / "repair_study" / "summary").exists()
+
+
 def test_a_case_of_other_settings_is_not_finished(tmp_path, monkeypatch):
     case = Case("same_frame", Law(), ("same_frame",), 1)
     run = Run(AppConfig(), tmp_path, "heliosight improve study")
