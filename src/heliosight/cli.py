@@ -278,7 +278,7 @@ def _through_hydra(request: Request) -> int:
     sys.argv = [before[0], *_in_order((*_quiet_hydra(), *typed))]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets its exceptions reach the lines below
     try:
-        with _files_leave_hydra_alone(), _nothing_of_hydra_left():
+        with _files_leave_hydra_alone(typed), _nothing_of_hydra_left():
             job()
     except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         sys.stderr.write(_explain(error) + "\n")
@@ -305,21 +305,23 @@ def _nothing_of_hydra_left() -> Iterator[None]:
 
 
 @contextmanager
-def _files_leave_hydra_alone() -> Iterator[None]:
+def _files_leave_hydra_alone(typed: Sequence[str]) -> Iterator[None]:
     """Only what was typed may set up Hydra: its callbacks, launchers and logging name code to run.
 
-    Refused while files are read, before Hydra acts on any of it; so is `hydra.searchpath`.
+    Refused while files are read, before Hydra acts on any of it; so is `hydra.searchpath`. What a
+    file sweeps over gives way to a typed value of the same key: Hydra would multiply the two.
     """
+    keys = [word.lstrip("+").split("=")[0] for word in typed]
     from hydra._internal.config_loader_impl import ConfigLoaderImpl as Loader
     from hydra._internal.config_repository import ConfigRepository as Files
 
     read, place = Files.load_config, Loader._load_single_config
 
     def checked_read(self: Any, config_path: str) -> Any:
-        return _without_hydra(read(self, config_path))
+        return _without_hydra(read(self, config_path), keys)
 
     def checked_place(self: Any, default: Any, repo: Any) -> Any:
-        return _without_hydra(place(self, default, repo))
+        return _without_hydra(place(self, default, repo), keys)
 
     Files.load_config, Loader._load_single_config = checked_read, checked_place
     try:
@@ -328,8 +330,8 @@ def _files_leave_hydra_alone() -> Iterator[None]:
         Files.load_config, Loader._load_single_config = read, place
 
 
-def _without_hydra(found: Any) -> Any:
-    """What a file holds, as written and where a defaults list puts it.
+def _without_hydra(found: Any, typed: Sequence[str]) -> Any:
+    """What a file holds, as written and where a defaults list puts it, less what is typed too.
 
     Hydra's own files may set all of Hydra, others the mode and what a sweep varies.
     """
@@ -341,7 +343,19 @@ def _without_hydra(found: Any) -> Any:
             "a file sets more of `hydra` than `mode` and `sweeper.params`, which may start "
             "programs. Remove it there, or type what you need of it on the command line"
         )
+    if foreign and "hydra" in found.config:
+        _drop_varied(found.config.hydra, typed)
     return found
+
+
+def _drop_varied(hydra: Any, typed: Sequence[str]) -> None:
+    """A file's sweep without the keys that were typed."""
+    from omegaconf import open_dict
+
+    varied = hydra.get("sweeper", {}).get("params", {})
+    for key in set(varied) & set(typed):
+        with open_dict(varied):
+            varied.pop(key)
 
 
 def _is_harmless(hydra: Any) -> bool:

@@ -139,6 +139,28 @@ def test_a_sweep_leaves_no_note_of_hydra_even_when_interrupted(tmp_path, monkeyp
     assert not [*tmp_path.rglob("multirun.yaml")]
 
 
+def test_a_typed_key_takes_the_place_of_what_the_file_varies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jobs = []
+
+    def counted(**kwargs):
+        config = kwargs["config"]
+        jobs.append((config.inputs.images.steps, config.model.series.type))
+        return run_job(**kwargs)
+
+    run_job = basic_launcher.run_job
+    monkeypatch.setattr(basic_launcher, "run_job", counted)
+    typed = ("inputs.images.steps=4,8", "model.series.type=linear", "++model.images.type=convlstm",
+             "model.fusion.type=concat", "inputs.solar_wind.steps=56")  # fmt: skip
+    assert main(["config", "validate", "-m", "--config-name", "sweep", *typed]) == 0
+    assert jobs == [(4, "linear"), (8, "linear")]
+    jobs.clear()
+    typed = ("inputs.images.steps=4", "model.series.type=linear", "model.images.type=convlstm",
+             "inputs.solar_wind.steps=56")  # fmt: skip
+    assert main(["config", "validate", "-m", "--config-name", "sweep", *typed]) == 0
+    assert jobs == [(4, "linear")] * 2, "what is not typed is varied as the file says"
+
+
 def test_a_note_that_was_there_before_stays(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("runs").mkdir()
