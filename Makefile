@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: rehearsal help demo tour repair-study repair-real test lint types arch unit real skill score driven benchmarks docs fuzz kill year raises coverage mutate remote certify clean
+.PHONY: rehearsal help install demo tour repair-study repair-real test lint types arch unit real skill score driven benchmarks docs fuzz kill year raises coverage mutate remote certify clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -17,6 +17,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 $(VENV)/.dev-ready: $(VENV)/.ready
 	$(PIP) --editable '.[dev]'
 	touch $@
+
+install: $(VENV)/.ready  ## the package with torch for the CPU into .venv (2 minutes, 1.4 GB)
 
 demo: $(VENV)/.ready  ## a forecaster that is ill: find what ails it, repair it, prove it, on one page
 	$(BIN)/heliosight improve --config-name ill

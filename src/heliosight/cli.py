@@ -51,7 +51,10 @@ OPTIONS = {
     "--half": "certify.half",
     "--prescriptions": "improve.certified",
 }
+OF_A_MODEL = ("diagnose", "explain", "improve", "report", "forecast", "config")
+HYDRA_OPTIONS = ("--config-path", "--multirun", "--cfg", "--resolve", "--package", "--info")
 CONFIG_OPTIONS = ("--config-name", "-cn", "--config-dir", "-cd")
+KNOWN = (*FLAGS, *OPTIONS, *CONFIG_OPTIONS, *HYDRA_OPTIONS, "--help")
 DEFAULT_CONFIG = "demo"
 SWEEP_DIR = "runs"
 OK, FAULT, MISUSE = 0, 1, 2
@@ -115,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"heliosight {__version__}\n")
         return OK
-    problem = _misuse(words[0])
+    problem = _misuse(words[0], words[1:])
     if problem:
         sys.stderr.write(problem + "\n")
         return MISUSE
@@ -240,8 +243,18 @@ def _borrowed(plain: dict[str, Any], config: str) -> str:
     )
 
 
-def _misuse(stage: str) -> str:
+def _misuse(stage: str, words: Sequence[str]) -> str:
+    names = [word.split("=")[0] for word in words if word.startswith("--")]
     if stage in STAGES:
+        unknown = [name for name in names if name not in KNOWN]
+        if unknown:
+            close = difflib.get_close_matches(unknown[0], KNOWN, n=1, cutoff=0.0)
+            return f"an option must exist. Found: {unknown[0]!r}. Nearest: {close[0]!r}."
+        if "--model" in names and stage not in OF_A_MODEL:
+            return (
+                f"--model goes with {', '.join(OF_A_MODEL)}. Found: {stage}, which looks at the "
+                "systems of the config."
+            )
         return ""
     close = difflib.get_close_matches(stage, STAGES, n=1, cutoff=0.0)
     return f"a stage must exist. Found: {stage!r}. Nearest: {close[0]!r}. See heliosight --help."
@@ -393,10 +406,11 @@ def _explain(error: Exception) -> str:
     text = str(error).strip()
     missing = re.search(r"Cannot find primary config '([^']+)'", text)
     if missing:
-        known = [p.stem for p in (Path(__file__).parent / "conf").glob("*.yaml")]
+        folders = (Path(__file__).parent / "conf", Path("configs"))
+        known = [p.stem for folder in folders for p in folder.glob("*.yaml")]
         close = difflib.get_close_matches(missing.group(1), known, n=1, cutoff=0.0)
         return (
-            f"a config must exist. Found: {missing.group(1)!r}. Nearest shipped: {close[0]!r}. "
+            f"a config must exist. Found: {missing.group(1)!r}. Nearest: {close[0]!r}. "
             "Give --config-dir for your own."
         )
     return f"a config must compose. Found: {text}"

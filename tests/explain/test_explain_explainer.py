@@ -8,7 +8,7 @@ from heliosight.core.batch import Batch
 from heliosight.core.errors import ConfigError, NotApplicable
 from heliosight.core.records import Explanation, load, load_arrays, save
 from heliosight.core.spec import ForecastSpec, ModalitySpec
-from heliosight.explain import ExplainConfig, explain
+from heliosight.explain import ExplainConfig, explain, telling
 from heliosight.explain.baselines import disc_median
 from heliosight.explain.question import METHOD_NAMES
 from heliosight.explain.reference import lamp
@@ -105,6 +105,19 @@ def test_cams_bring_their_maps_by_channel_and_their_structures(subject_of, windo
     assert arrays["structures"].max() == count
     for name in ("sums", "latitude", "longitude"):
         assert arrays[f"structure_{name}"].shape == (count, 5)
+
+
+@pytest.mark.parametrize(
+    ("slope", "told"),
+    [
+        (0.75, "maps move at 0.75 of the Sun's rotation"),
+        (-1.0, "no motion fits them best"),
+        (3.0, "no motion fits them best"),
+        (np.nan, "too few frames have a map"),
+    ],
+)
+def test_a_motion_at_the_end_of_those_tried_is_none(slope, told):
+    assert told in telling.motion(slope)
 
 
 @pytest.mark.consistency

@@ -61,6 +61,13 @@ def test_advice_says_what_to_do_and_how_to_tell():
     assert "blocks of 27 days would decide it, 20 were there" in told[2][1]
 
 
+def test_what_answers_the_first_fault_is_advised_first():
+    cut = finding("T5", "images", cause="detached")
+    steps = finding("T5", "solar_wind", cause="steps_not_connected")
+    assert advice([cut, steps])[0][0] == "connect"
+    assert "steps not connected in solar_wind" in advice([steps, cut])[0][1]
+
+
 def test_more_data_is_as_much_as_the_interval_asks_for():
     # half-width 0.04 has to fall to 0.01: sixteen times the blocks
     assert "about 320 blocks" in blocks_needed(OPEN)

@@ -117,6 +117,7 @@ def test_ranges_hold_their_values():
     low, high = span_of([3.0, 5.0, float("nan")])
     assert low < 3 < 5 < high
     assert span_of([3.0, 5.0], zero=True)[0] == 0.0
+    assert span_of([0.0, 0.0], zero=True) == (0.0, 1.0), "a branch that is cut off moves nothing"
     assert span_of([-3.0, -5.0], zero=True)[1] == 0.0
     assert span_of([]) < (0.0, 2.0)
     low, high = log_span([1e-3, 10.0, 0.0, -1.0])

@@ -48,7 +48,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path):
     torch.save({"state_dict": Malicious(target)}, tmp_path / "a.pth")
     (tmp_path / "b.pth").write_bytes(pickle.dumps(Malicious(target), protocol=2))
     for name in ("a.pth", "b.pth"):
-        with pytest.raises(SubjectError, match="runs no code"):
+        with pytest.raises(SubjectError, match=r"runs no code.*a whole module perhaps"):
             load_checkpoint(tmp_path / name)
     assert not target.exists()
 
@@ -62,7 +62,7 @@ def test_unreadable_files_are_refused(tmp_path):
     torch.save(state(), tmp_path / "w.pth")
     cut = (tmp_path / "w.pth").read_bytes()[:2000]
     (tmp_path / "cut.pth").write_bytes(cut)
-    with pytest.raises(SubjectError, match="a checkpoint is readable"):
+    with pytest.raises(SubjectError, match=r"a checkpoint is readable.*no file of torch"):
         load_checkpoint(tmp_path / "cut.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(SubjectError, match="maps names to tensors"):

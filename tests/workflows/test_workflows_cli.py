@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from heliosight import __main__
 from heliosight.cli import FLAGS, OPTIONS, STAGES, VERBS, _typed, main, parse, usage
 from heliosight.command_help import HELP
 from heliosight.core.config import dump
@@ -102,7 +103,7 @@ def test_words_are_taken_apart(tmp_path, monkeypatch):
         (["trainig.epochs=3"], "trainig: a config key must exist.*Nearest valid key: 'training'"),
         (["training.epoch=3"], r"training\.epoch: a config key must exist.*'epochs'"),
         (["training.epochs=many"], r"training\.epochs: a value has one of its key's types"),
-        (["--config-name", "reel"], "a config must exist.*Nearest shipped: 'real'"),
+        (["--config-name", "reel"], "a config must exist.*Nearest: 'real'"),
         (["training.epochs=[1"], "a config must compose"),
         (["split.stride_hours=4"], "issue times are whole 3-hour intervals apart"),
         (["split.first=soon"], "a time is ISO 8601"),
@@ -113,6 +114,54 @@ def test_words_are_taken_apart(tmp_path, monkeypatch):
 def test_a_wrong_config_is_exit_2_with_the_rule(words, told, capfd):
     assert main(["config", "validate", *words]) == 2
     assert re.search(told, capfd.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["diagnose", "--checks", "T5"], "an option must exist.*'--checks'.*Nearest: '--check'"),
+        (["train", "--scor=1"], "an option must exist.*Nearest: '--score'"),
+        (["evaluate", "--model", "a:b"], "--model goes with diagnose, explain.*Found: evaluate"),
+    ],
+)
+def test_an_option_that_does_not_exist_or_fit_is_refused(words, told, capfd):
+    assert main(words) == 2
+    assert re.search(told, capfd.readouterr().err)
+
+
+def test_the_nearest_config_may_be_ones_own(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "mine.yaml").write_text("name: mine")
+    assert main(["config", "validate", "--config-name", "mien"]) == 2
+    assert "Nearest: 'mine'" in capfd.readouterr().err
+
+
+def test_a_fault_of_our_own_has_an_exit_code_of_its_own(monkeypatch, capsys):
+    def breaks():
+        raise ZeroDivisionError("here")
+
+    monkeypatch.setattr(__main__, "main", breaks)
+    assert __main__.program() == 70
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError: here" in said and "a fault of heliosight" in said
+    monkeypatch.setattr(__main__, "main", lambda: 2)
+    assert __main__.program() == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda _: None, "It does not exist"),
+        (lambda p: p.mkdir(), "Set data.folder to event files"),
+        (lambda p: ((p / "data").mkdir(parents=True), (p / "data/manifest.json").write_text("{}")),
+         "The store of a run is .*data"),
+    ],
+)  # fmt: skip
+def test_data_that_is_elsewhere_is_told(tmp_path, capfd, make, told):
+    make(tmp_path / "x")
+    assert main(["data", "--data", str(tmp_path / "x"), f"run_dir={tmp_path / 'run'}"]) == 2
+    assert re.search(f"a folder of event files holds .*{told}", capfd.readouterr().err)
 
 
 @pytest.mark.parametrize(

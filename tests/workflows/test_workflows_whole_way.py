@@ -343,3 +343,16 @@ def test_a_published_folder_is_read_whole_or_not_at_all(published, tmp_path):
     with pytest.raises(RecordError, match="a finished folder has a manifest"):
         load_published(str(copy))
     assert heliosight.load_published is load_published
+
+
+def test_some_checks_asked_again_leave_the_whole_diagnosis(made, tmp_path):
+    copy = shutil.copytree(made, tmp_path / "copy")
+    whole = records.load(copy / "diagnose", records.Diagnosis)
+    some = words("diagnose", copy, "diagnose.checks.checks=[T7]")
+    assert main(some) in (0, 1) and main(some) in (0, 1)
+    assert records.load(copy / "diagnose", records.Diagnosis) == whole
+    asked = records.load(copy / "diagnose_some", records.Diagnosis)
+    assert {f.check for f in asked.findings} == {"T7"}
+    shutil.rmtree(copy / "diagnose")
+    assert main(some) in (0, 1)
+    assert {f.check for f in records.load(copy / "diagnose", records.Diagnosis).findings} == {"T7"}

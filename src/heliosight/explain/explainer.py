@@ -125,7 +125,7 @@ def _cam(question: Question, form: Form) -> Attribution:
         raise NotApplicable(
             "Grad-CAM needs a recurrent cell or a convolution by frame",
             "no part of the subject is known as one",
-            "Name it: explain.layers=[path].",
+            "Name it: explain.method.layers=[path].",
         )
     evaluator = question.evaluator
     scale = cam_scale(question)

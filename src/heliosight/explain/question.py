@@ -78,7 +78,7 @@ class ExplainConfig:
                 "explanations come from known methods, at least one",
                 ", ".join(unknown) or "none",
                 f"Known: {', '.join(METHOD_NAMES)}.",
-                "explain.methods",
+                "explain.method.methods",
             )
         if self.baseline not in WORDS:
             baseline_named(self.baseline)
@@ -87,7 +87,7 @@ class ExplainConfig:
                 "occlusion fills a patch with something physical",
                 repr(self.fill),
                 f"Known: {', '.join(FILLS)}.",
-                "explain.fill",
+                "explain.method.fill",
             )
         counts = ("steps", "samples", "patch", "patch_frames", "series_steps", "chunk", "donors")
         small = [name for name in counts if getattr(self, name) < 1]

@@ -153,6 +153,9 @@ def place_words(latitude: float, longitude: float) -> str:
     return f"{side}{abs(latitude):02.0f} {face}{abs(longitude):02.0f}"
 
 
+RATES = np.linspace(-1.0, 3.0, 17)  # of the Sun's rotation, that maps are rotated at
+
+
 def rotation_slope(maps: np.ndarray, days: float) -> float:
     """Observed over expected longitudinal motion of |maps| `(T, H, W)`: 1 rotates, 0 stays.
 
@@ -160,14 +163,13 @@ def rotation_slope(maps: np.ndarray, days: float) -> float:
     the highest mean correlation is given, to 0.25. NaN when the maps vanish. It has no interval:
     compare with the slope of a random map before calling a map static.
     """
-    rates = np.linspace(-1.0, 3.0, 17)
-    total = np.zeros(len(rates))
+    total = np.zeros(len(RATES))
     weight = np.abs(maps)
     for before, after in pairwise(weight):
         if before.max() == 0 or after.max() == 0:
             continue
-        total += [_match(rotated(before, rate * days, 0.0), after) for rate in rates]
-    return float(rates[int(total.argmax())]) if total.max() > total.min() else float("nan")
+        total += [_match(rotated(before, rate * days, 0.0), after) for rate in RATES]
+    return float(RATES[int(total.argmax())]) if total.max() > total.min() else float("nan")
 
 
 def _match(first: np.ndarray, second: np.ndarray) -> float:

@@ -17,6 +17,7 @@ from heliosight.explain.channels import WORDS as BY_CHANNEL
 from heliosight.explain.importance import Profile
 from heliosight.explain.question import Question
 from heliosight.explain.structures import (
+    RATES,
     Structure,
     flat_maps,
     rotation_slope,
@@ -112,10 +113,16 @@ def _structure_lines(one: Made, arrays: Arrays) -> list[str]:
     arrays |= _structure_arrays(found, sums, frames.shape)
     days = spec.cadence_hours / 24
     slope = rotation_slope(flat_maps(arrays["images"]), days)
-    told = f"maps move at {slope:.2g} of the Sun's rotation (1 follows it, 0 stays in place)"
+    return [motion(slope), *sentences(sums, found, target.words, target.units, days)]
+
+
+def motion(slope: float) -> str:
+    """How the maps move, in words; a best rate at the end of those tried is none."""
     if not np.isfinite(slope):
-        told = "whether the maps move with the Sun cannot be told: too few frames have a map"
-    return [told, *sentences(sums, found, target.words, target.units, days)]
+        return "whether the maps move with the Sun cannot be told: too few frames have a map"
+    if slope in (RATES[0], RATES[-1]):
+        return "whether the maps move with the Sun cannot be told: no motion fits them best"
+    return f"maps move at {slope:.2g} of the Sun's rotation (1 follows it, 0 stays in place)"
 
 
 def _structure_arrays(

@@ -88,8 +88,10 @@ def advice(findings: Sequence[Finding]) -> tuple[tuple[str, str], ...]:
         targets = [f for f in faults if f.cause in prescription.answers]
         if targets:
             what = f"{prescription.recipe} Worked when: {prescription.proof}"
-            found.append((prescription.name, f"{', '.join(map(str, targets))}: {what}"))
-    return (*found, *unrepaired(findings))
+            text = f"{', '.join(map(str, targets))}: {what}"
+            found.append((faults.index(targets[0]), prescription.name, text))
+    ordered = sorted(found, key=lambda one: one[0])  # what answers the first fault comes first
+    return (*((name, text) for _, name, text in ordered), *unrepaired(findings))
 
 
 def unrepaired(findings: Sequence[Finding]) -> tuple[tuple[str, str], ...]:

@@ -208,6 +208,8 @@ def span_of(
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
+        if low == high:  # nothing but zeros
+            return 0.0, 1.0
     pad = (high - low) * room or max(abs(high), 1.0) * room
     return (
         (low - pad if low else low, high + pad if high else high)

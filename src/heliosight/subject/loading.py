@@ -84,12 +84,17 @@ def _torch(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise SubjectError(
             "a checkpoint holds tensors and runs no code",
-            str(error).splitlines()[0],
+            "a pickle of something else, a whole module perhaps",
             "Save model.state_dict() alone, best as safetensors.",
             str(path),
         ) from error
     except (*BROKEN, AttributeError, IndexError, ImportError, AssertionError) as error:
-        raise SubjectError("a checkpoint is readable", str(error), where=str(path)) from error
+        raise SubjectError(
+            "a checkpoint is readable",
+            f"no file of torch, or a broken one ({type(error).__name__}: {error})",
+            "Save model.state_dict() with torch.save, or as safetensors.",
+            str(path),
+        ) from error
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from heliosight.core import records
+from heliosight.core.files import is_sealed
 from heliosight.core.records import Diagnosis
 from heliosight.diagnosis import (
     CONVLSTM_CHECKS,
@@ -29,7 +31,7 @@ def run(run: Run, verb: str = "") -> StageResult:
     key = run.key(
         "diagnose", dict(found.parents), len(found.times), found.times[[0, -1]].tolist(), config
     )
-    folder = found.folder / ("diagnose_frames" if config.frames else "diagnose")
+    folder = _place(found.folder / ("diagnose_frames" if config.frames else "diagnose"), run)
     made = run.made(folder, Diagnosis, key)
     if made is None:
         made = _diagnosed(run, found, key)
@@ -37,6 +39,15 @@ def run(run: Run, verb: str = "") -> StageResult:
     shown = part(made, verb)
     told = (text(made, PARTS[verb]), *_for_strangers(run, len(found.times)))
     return StageResult(shown, told, bool(faults(shown.findings)))
+
+
+def _place(folder: Path, run: Run) -> Path:
+    """Where a diagnosis lies; one that asks some checks again leaves a fuller one as it is."""
+    asked = set(run.config.diagnose.checks.checks)
+    if not asked or not is_sealed(folder):
+        return folder
+    known = {f.check for f in records.load(folder, Diagnosis).findings}
+    return folder.with_name(f"{folder.name}_some") if known > asked else folder
 
 
 def _for_strangers(run: Run, windows: int) -> tuple[str, ...]:

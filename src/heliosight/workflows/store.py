@@ -196,13 +196,22 @@ def _read_driven(data: DrivenData) -> Raw:
     )  # fmt: skip
 
 
+def _elsewhere(folder: Path) -> str:
+    """Where the data may be instead."""
+    if not folder.exists():
+        return "It does not exist."
+    if (folder / "data" / "manifest.json").is_file():
+        return f"The store of a run is {folder / 'data'}."
+    return "Set data.folder to event files; a store has a manifest.json."
+
+
 def _read_events(data: EventData) -> Raw:
     files = source_files(data)
     if not files:
         raise DataError(
             "a folder of event files holds *.h5",
             f"none in {data.folder or 'an empty path'}",
-            "Set data.folder.",
+            _elsewhere(Path(data.folder)),
         )
     events = read_events(files.values())
     caveats = tuple(f"CONFLICT between overlapping files: {text}" for text in events.conflicts[:20])
