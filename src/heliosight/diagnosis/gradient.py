@@ -111,10 +111,16 @@ _ACTIONS = {
     "detached": "Remove the detach or no_grad between this input and the forecast.",
     "not_connected": "Connect the branch's output to the fusion.",
     "dead_channel": "Check the first layer and the normalisation of this channel.",
-    "steps_not_connected": "Feed every step to the encoder and carry its state or pool over steps.",
+    "steps_not_connected": (
+        "Feed every step to the encoder and carry its state or pool over steps; convolutions in "
+        "time reach as far back as kernel, dilation and layers let them."
+    ),
     "steps_detached": "Remove the detach of the state between steps.",
     "unregistered_weights": "Keep layers in a ModuleList and weights as nn.Parameter attributes.",
-    "dead_weights": "Use these weights in the forward pass or delete them.",
+    "dead_weights": (
+        "Use these weights in the forward pass or delete them; those of a detached branch learn "
+        "again with it."
+    ),
 }
 
 
