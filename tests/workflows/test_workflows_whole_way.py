@@ -356,3 +356,13 @@ def test_some_checks_asked_again_leave_the_whole_diagnosis(made, tmp_path):
     shutil.rmtree(copy / "diagnose")
     assert main(some) in (0, 1)
     assert {f.check for f in records.load(copy / "diagnose", records.Diagnosis).findings} == {"T7"}
+
+
+def test_a_report_names_what_was_not_made(made, tmp_path, capsys):
+    copy = shutil.copytree(made, tmp_path / "copy")
+    assert main(words("report", copy)) == 0
+    assert "not on it" not in capsys.readouterr().out
+    shutil.rmtree(copy / "diagnose")
+    assert main(words("report", copy)) == 0
+    said = capsys.readouterr().out
+    assert said.count("not on it") == 1 and "was not made: heliosight diagnose" in said

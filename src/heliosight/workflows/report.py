@@ -47,7 +47,18 @@ def run(run: Run, verb: str = "") -> StageResult:
     if config.figures == "paper":
         place = "figures.frames" if inputs.frames_from_file else "figures"
         lines += [f"figure: {p}" for p in save_paper_figures(folder / place, inputs)]
+    lines += [f"not on it, for it was not made: {run.asking(s)}" for s in _absent(run, inputs)]
     return StageResult(inputs.scorecard, tuple(lines))
+
+
+def _absent(run: Run, inputs: ReportInputs) -> list[str]:
+    """Stages of which the page shows nothing; a model of one's own has no scorecard."""
+    made = {
+        "evaluate": is_foreign(run) or inputs.scorecard is not None,
+        "diagnose": inputs.diagnosis is not None,
+        "explain": bool(inputs.explanations),
+    }
+    return [stage for stage, there in made.items() if not there]
 
 
 def _page_name(run: Run) -> str:
