@@ -4,7 +4,8 @@
 
 As root no permission is missing, so the errors are those that the system would give, put in its
 place. Asked: exit code 2, the error's own words, no file changed, and the same command ends well
-afterwards; of two runs in one directory both end well or one is refused, and one run's files stay.
+afterwards; of two runs in one directory both end well or one is refused, and the directory is byte
+for byte that of one run, nothing left over. Clocks stand still in the runs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from stages import Stage, stages
+import stopped
+
+stopped.stop()
+
+from stages import Stage, stages  # noqa: E402
+from wholeness import differences, half_read, tree  # noqa: E402
 
 REFUSED: tuple[tuple[Any, str, int], ...] = (
     (os, "fsync", errno.ENOSPC),
@@ -64,7 +70,8 @@ def refused(stage: Stage, folder: Path, where: Any, name: str, number: int) -> s
 
 def twice(stage: Stage, folder: Path) -> str:
     """What was wrong about two runs at once in a directory."""
-    children = []
+    quiet(stage, folder, FORCE)
+    before, children = tree(folder), []
     for _ in range(2):
         children.append(os.fork())
         if not children[-1]:
@@ -72,8 +79,8 @@ def twice(stage: Stage, folder: Path) -> str:
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     if stage.code not in codes or not set(codes) <= {stage.code, 2}:
         return f"two at once: exit codes {codes}"
-    left = [str(path) for path in folder.rglob(".*")]
-    return f"two at once: left over {left}" if left else ""
+    wrong = half_read(folder, before) + differences(folder, before)
+    return f"two at once: {'; '.join(wrong)}" if wrong else ""
 
 
 def quiet(stage: Stage, folder: Path, *words: str) -> tuple[int, str]:
@@ -81,11 +88,6 @@ def quiet(stage: Stage, folder: Path, *words: str) -> tuple[int, str]:
     said = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
         return stage.run(folder, *words), said.getvalue()
-
-
-def tree(folder: Path) -> dict[Path, bytes]:
-    """Every file with its bytes."""
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 if __name__ == "__main__":

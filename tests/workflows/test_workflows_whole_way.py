@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -353,9 +354,19 @@ def test_some_checks_asked_again_leave_the_whole_diagnosis(made, tmp_path):
     assert records.load(copy / "diagnose", records.Diagnosis) == whole
     asked = records.load(copy / "diagnose_some", records.Diagnosis)
     assert {f.check for f in asked.findings} == {"T7"}
-    shutil.rmtree(copy / "diagnose")
+    (copy / "diagnose" / "record.json").write_text("{")  # a damaged one stands in nobody's way
     assert main(some) in (0, 1)
     assert {f.check for f in records.load(copy / "diagnose", records.Diagnosis).findings} == {"T7"}
+
+
+def test_a_fuller_diagnosis_of_another_model_is_not_kept(made, tmp_path):
+    copy = shutil.copytree(made, tmp_path / "copy")
+    folder = copy / "diagnose"
+    whole = records.load(folder, records.Diagnosis)
+    other = replace(whole.provenance, parents={**whole.provenance.parents, "data": "0" * 64})
+    records.save(folder, replace(whole, provenance=other))
+    assert main(words("diagnose", copy, "diagnose.checks.checks=[T7]")) in (0, 1)
+    assert {f.check for f in records.load(folder, records.Diagnosis).findings} == {"T7"}
 
 
 def test_a_report_names_what_was_not_made(made, tmp_path, capsys):

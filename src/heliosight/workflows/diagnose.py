@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from heliosight.core import records
+from heliosight.core.errors import RecordError
 from heliosight.core.files import is_sealed
 from heliosight.core.records import Diagnosis
 from heliosight.diagnosis import (
@@ -31,7 +32,8 @@ def run(run: Run, verb: str = "") -> StageResult:
     key = run.key(
         "diagnose", dict(found.parents), len(found.times), found.times[[0, -1]].tolist(), config
     )
-    folder = _place(found.folder / ("diagnose_frames" if config.frames else "diagnose"), run)
+    name = "diagnose_frames" if config.frames else "diagnose"
+    folder = _place(found, name, set(config.checks.checks))
     made = run.made(folder, Diagnosis, key)
     if made is None:
         made = _diagnosed(run, found, key)
@@ -41,13 +43,18 @@ def run(run: Run, verb: str = "") -> StageResult:
     return StageResult(shown, told, bool(faults(shown.findings)))
 
 
-def _place(folder: Path, run: Run) -> Path:
-    """Where a diagnosis lies; one that asks some checks again leaves a fuller one as it is."""
-    asked = set(run.config.diagnose.checks.checks)
+def _place(found: Examined, name: str, asked: set[str]) -> Path:
+    """Where a diagnosis lies; some checks asked again leave a fuller one of this model as it is."""
+    folder = found.folder / name
     if not asked or not is_sealed(folder):
         return folder
-    known = {f.check for f in records.load(folder, Diagnosis).findings}
-    return folder.with_name(f"{folder.name}_some") if known > asked else folder
+    try:
+        whole = records.load(folder, Diagnosis)
+    except RecordError:  # a damaged one is made anew
+        return folder
+    fuller = {f.check for f in whole.findings} > asked
+    current = whole.provenance.parents == dict(found.parents)
+    return found.folder / f"{name}_some" if fuller and current else folder
 
 
 def _for_strangers(run: Run, windows: int) -> tuple[str, ...]:
