@@ -324,10 +324,10 @@ def _files_leave_hydra_alone(typed: Sequence[str]) -> Iterator[None]:
     Refused while files are read, before Hydra acts on any of it; so is `hydra.searchpath`. What a
     file sweeps over gives way to a typed value of the same key: Hydra would multiply the two.
     """
-    keys = [word.lstrip("+").split("=")[0] for word in typed]
     from hydra._internal.config_loader_impl import ConfigLoaderImpl as Loader
     from hydra._internal.config_repository import ConfigRepository as Files
 
+    keys = [word.lstrip("+").split("=")[0] for word in typed]
     read, place = Files.load_config, Loader._load_single_config
 
     def checked_read(self: Any, config_path: str) -> Any:

@@ -36,7 +36,7 @@ def baseline_named(name: str) -> Baseline:
     if name not in known:
         raise ConfigError(
             "a baseline has a physical name", repr(name), f"Known: {', '.join(known)}.",
-            "explain.baseline",
+            "explain.method.baseline",
         )  # fmt: skip
     return known[name]
 

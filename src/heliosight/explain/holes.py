@@ -53,13 +53,13 @@ class RegionConfig:
                 "core and edge lie on one side of the disc median, the core further out",
                 f"core {self.core}, edge {self.edge}",
                 "For coronal holes take core -3, edge -1.75.",
-                "explain.regions",
+                "explain.method.holes or .active_regions",
             )
         if not 0 < self.radius_share <= 0.5:
             raise ConfigError(
                 "the disc lies inside the image: 0 < radius_share <= 0.5",
                 str(self.radius_share),
-                where="explain.regions.radius_share",
+                where="explain.method.holes.radius_share or .active_regions",
             )
 
 

@@ -106,6 +106,6 @@ def target_named(name: str, spec: ForecastSpec) -> Target:
             "a target is a named function of the forecast",
             repr(name),
             f"Nearest: {close[0]!r}. Known: {', '.join(known)}.",
-            "explain.target",
+            "explain.method.target",
         )
     return known[name]
